@@ -1,0 +1,75 @@
+//! Postgres' parse tree as the rest of the program sees it, and small readers of its commonest shapes.
+//!
+//! The only place that names the parser's types; everybody else says `sql::ast::…`.
+
+use std::string::String;
+
+pub(crate) use pg_query::NodeEnum;
+pub(crate) use pg_query::protobuf::*;
+
+/// A possibly qualified name as written (case already folded by the parser, quotes removed).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Name {
+    pub(crate) schema: Option<String>,
+    pub(crate) name: String,
+}
+
+impl Name {
+    pub(crate) fn bare(name: impl Into<String>) -> Self {
+        Self { schema: None, name: name.into() }
+    }
+
+    pub(crate) fn qualified(schema: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { schema: Some(schema.into()), name: name.into() }
+    }
+
+    /// From the parts of a dotted name; a catalog name in front is ignored.
+    pub(crate) fn from_parts(parts: &[String]) -> Option<Self> {
+        match parts {
+            [] => None,
+            [name] => Some(Self::bare(name)),
+            [.., schema, name] => Some(Self::qualified(schema, name)),
+        }
+    }
+
+    pub(crate) fn of(range: &RangeVar) -> Self {
+        Self {
+            schema: (!range.schemaname.is_empty()).then(|| range.schemaname.clone()),
+            name: range.relname.clone(),
+        }
+    }
+}
+
+impl std::fmt::Display for Name {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.schema {
+            Some(schema) => write!(f, "{schema}.{}", self.name),
+            None => f.write_str(&self.name),
+        }
+    }
+}
+
+/// The text of a `String` node.
+pub(crate) fn string(node: &Node) -> Option<&str> {
+    match node.node.as_ref()? {
+        NodeEnum::String(text) => Some(&text.sval),
+        _ => None,
+    }
+}
+
+/// The texts of a list of `String` nodes.
+pub(crate) fn strings(nodes: &[Node]) -> Vec<String> {
+    nodes.iter().filter_map(string).map(str::to_owned).collect()
+}
+
+/// A dotted name given as a `List` of `String`s, a `TypeName`, an `ObjectWithArgs`, or one `String`.
+pub(crate) fn name(node: &Node) -> Option<Name> {
+    match node.node.as_ref()? {
+        NodeEnum::List(list) => Name::from_parts(&strings(&list.items)),
+        NodeEnum::TypeName(name) => Name::from_parts(&strings(&name.names)),
+        NodeEnum::ObjectWithArgs(object) => Name::from_parts(&strings(&object.objname)),
+        NodeEnum::String(text) => Some(Name::bare(&text.sval)),
+        NodeEnum::RangeVar(range) => Some(Name::of(range)),
+        _ => None,
+    }
+}

@@ -1,0 +1,12 @@
+//! The parser's only door: text to pieces, pieces to parse trees.
+
+pub(crate) mod ast;
+mod cut;
+mod parse;
+mod position;
+mod quote;
+
+pub(crate) use cut::{Comment, Cut, Piece, PieceKind, Unclosed, cut};
+pub(crate) use parse::{SyntaxError, deparse, parse, parse_plpgsql, tokens_equal, with_large_stack};
+pub(crate) use position::Lines;
+pub(crate) use quote::{ident, literal, qualified};

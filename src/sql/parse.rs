@@ -1,0 +1,153 @@
+//! Text to parse tree, by Postgres' own grammar.
+
+use std::ops::Range;
+
+use super::ast::{Node, NodeEnum};
+
+/// Why a statement does not parse.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SyntaxError {
+    pub(crate) message: String,
+    /// Bytes of the offending token in the text that was given.
+    pub(crate) span: Range<usize>,
+}
+
+/// Parses one statement (or several: a body of plain SQL).
+///
+/// Must run under [`with_large_stack`]: a tree thousands of levels deep is decoded and dropped
+/// recursively.
+pub(crate) fn parse(text: &str) -> Result<Vec<Node>, SyntaxError> {
+    match pg_query::parse(text, 0) {
+        Ok(result) => {
+            Ok(result.protobuf.stmts.into_iter().filter_map(|raw| raw.stmt).map(|node| *node).collect())
+        }
+        Err(error) => {
+            let message = message_of(&error);
+            Err(SyntaxError { span: error_span(text, &message), message })
+        }
+    }
+}
+
+/// Parses the body of a PL/pgSQL routine given as the whole `CREATE FUNCTION`/`DO` statement.
+pub(crate) fn parse_plpgsql(statement: &str) -> Result<serde_json::Value, String> {
+    pg_query::parse_plpgsql(statement).map_err(|error| message_of(&error))
+}
+
+/// Writes a tree back as SQL.
+pub(crate) fn deparse(node: &NodeEnum) -> Option<String> {
+    node.deparse(Default::default()).ok()
+}
+
+/// Whether two texts are the same to Postgres' lexer, comments and white space aside.
+pub(crate) fn tokens_equal(a: &str, b: &str) -> bool {
+    fn tokens(text: &str) -> Option<Vec<&str>> {
+        const C_COMMENT: i32 = super::ast::Token::CComment as i32;
+        const SQL_COMMENT: i32 = super::ast::Token::SqlComment as i32;
+        let scanned = pg_query::scan(text).ok()?;
+        scanned
+            .tokens
+            .iter()
+            .filter(|token| token.token != C_COMMENT && token.token != SQL_COMMENT)
+            .map(|token| text.get(token.start as usize..token.end as usize))
+            .collect()
+    }
+    matches!((tokens(a), tokens(b)), (Some(a), Some(b)) if a == b)
+}
+
+/// Runs `work` where a deep tree cannot overflow the stack.
+///
+/// libpg_query itself gives up ("stack depth limit exceeded") long before this is used up.
+pub(crate) fn with_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    const STACK: usize = 1 << 30;
+    std::thread::scope(|scope| {
+        let worker =
+            std::thread::Builder::new().name("parser".into()).stack_size(STACK).spawn_scoped(scope, work);
+        match worker.map(|handle| handle.join()) {
+            Ok(Ok(value)) => value,
+            Ok(Err(panic)) => std::panic::resume_unwind(panic),
+            // Address space is all that the size costs; a machine that refuses it can do nothing else either.
+            Err(error) => panic!("cannot start the parser's thread: {error}"),
+        }
+    })
+}
+
+fn message_of(error: &pg_query::Error) -> String {
+    let text = error.to_string();
+    for prefix in ["Invalid statement: ", "Error scanning: "] {
+        if let Some(rest) = text.strip_prefix(prefix) {
+            return rest.to_owned();
+        }
+    }
+    text
+}
+
+/// Where the grammar stopped.
+///
+/// The parser's interface drops the error's position. Postgres' grammar is LALR(1): it stops at the
+/// first token that cannot continue what came before, so the prefix that ends before that token
+/// fails only "at end of input", and the prefix that ends after it fails at the token itself.
+fn error_span(text: &str, message: &str) -> Range<usize> {
+    let whole = 0..text.len();
+    if message.starts_with("stack depth") {
+        return whole;
+    }
+    if message.contains("at end of input") {
+        let end = text.trim_end().len();
+        return end..end;
+    }
+    let Ok(scanned) = pg_query::scan(text) else { return whole };
+    let tokens: Vec<Range<usize>> =
+        scanned.tokens.iter().map(|token| token.start as usize..token.end as usize).collect();
+    let viable = |n: usize| match text.get(..tokens[n].end).map(|prefix| pg_query::parse(prefix, 0)) {
+        Some(Ok(_)) => true,
+        Some(Err(error)) => message_of(&error).contains("at end of input"),
+        None => false,
+    };
+    let (mut low, mut high) = (0, tokens.len());
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if viable(middle) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    tokens.get(low).cloned().unwrap_or(whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error_at(text: &str) -> (String, String) {
+        let error = parse(text).unwrap_err();
+        (error.message, text[error.span].to_owned())
+    }
+
+    #[test]
+    fn points_at_the_offending_token() {
+        assert_eq!(
+            error_at("alter table t ad column a int"),
+            ("syntax error at or near \"ad\"".into(), "ad".into())
+        );
+        assert_eq!(error_at("create table t (a int").1, "");
+        assert_eq!(error_at("select a a a from b").1, "a");
+    }
+
+    #[test]
+    fn deep_trees_parse() {
+        let deep = format!("select {}1{}", "(1+".repeat(400), ")".repeat(400));
+        let concat = format!("select {}", vec!["'a'"; 500].join(" || "));
+        with_large_stack(|| {
+            assert_eq!(parse(&deep).unwrap().len(), 1);
+            assert_eq!(parse(&concat).unwrap().len(), 1);
+        });
+    }
+
+    #[test]
+    fn compares_tokens() {
+        assert!(tokens_equal("select  1 -- x\n", "select 1"));
+        assert!(!tokens_equal("select 1", "select 2"));
+        assert!(!tokens_equal("select 'a  b'", "select 'a b'"));
+    }
+}
