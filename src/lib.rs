@@ -1,8 +1,14 @@
+//! Lockkeeper checks, applies and rolls back Postgres migrations without blocking anyone.
+
+mod commands;
+mod config;
 mod error;
 mod finding;
 mod lock;
 mod migration;
 mod rehearsal;
+mod report;
 mod secret;
 mod sql;
-pub fn run() {}
+
+pub use commands::run;

@@ -1,3 +1,7 @@
-fn main() {
-    lockkeeper::run()
+//! Environment in, exit code out.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(lockkeeper::run(std::env::args_os(), std::env::vars_os()))
 }

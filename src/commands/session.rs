@@ -1,0 +1,137 @@
+//! What a command works with: options, environment, and the one door to stdout and stderr.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    io::{IsTerminal, Write},
+    path::{Path, PathBuf},
+};
+
+use super::{Color, Command, Format, Globals};
+use crate::error::Error;
+
+/// The environment, read once. Variables that are not Unicode are left out.
+#[derive(Clone, Default)]
+pub(crate) struct Env(BTreeMap<String, String>);
+
+impl Env {
+    pub(crate) fn new(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        let text = |value: OsString| value.into_string().ok();
+        Self(variables.into_iter().filter_map(|(name, value)| Some((text(name)?, text(value)?))).collect())
+    }
+
+    /// A variable that is set and not empty: GitHub sets an input that was not given to "".
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+}
+
+/// One run of the program.
+pub(crate) struct Session {
+    pub(crate) globals: Globals,
+    pub(crate) env: Env,
+    /// The repository root as far as paths are concerned: where the program was started.
+    pub(crate) root: PathBuf,
+}
+
+impl Session {
+    pub(super) fn new(globals: Globals, env: Env) -> Self {
+        let root = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
+        let level = match (globals.quiet, globals.verbose) {
+            (true, _) => log::LevelFilter::Error,
+            (false, 0) => log::LevelFilter::Warn,
+            (false, 1) => log::LevelFilter::Info,
+            _ => log::LevelFilter::Debug,
+        };
+        let mut logger = env_logger::Builder::new();
+        logger.filter_module("lockkeeper", level).filter_level(log::LevelFilter::Error).format(
+            |out, record| writeln!(out, "{}: {}", record.level().as_str().to_lowercase(), record.args()),
+        );
+        // A second run in one process (the tests of the library) keeps the first logger.
+        let _ = logger.try_init();
+        Self { globals, env, root }
+    }
+
+    /// Only `check` and `action` render more than text and JSON.
+    pub(super) fn check_format(&self, command: &Command) -> Result<(), Error> {
+        let rich = matches!(command, Command::Check(_) | Command::Action(_));
+        if rich || matches!(self.globals.format, Format::Text | Format::Json) {
+            return Ok(());
+        }
+        Err(Error::usage(
+            "this command prints `text` or `json` only",
+            "Use `--format text` or `--format json`; sarif, github, markdown and html belong to `check`.",
+        ))
+    }
+
+    pub(crate) fn json(&self) -> bool {
+        self.globals.format == Format::Json
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Whether stdout takes colors.
+    pub(crate) fn color(&self) -> bool {
+        match self.globals.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => {
+                std::io::stdout().is_terminal()
+                    && self.env.get("NO_COLOR").is_none()
+                    && self.env.get("TERM") != Some("dumb")
+            }
+        }
+    }
+
+    /// Whether stderr is a terminal: progress may be drawn, not only written.
+    pub(crate) fn interactive(&self) -> bool {
+        std::io::stderr().is_terminal() && self.env.get("CI").is_none()
+    }
+
+    /// The result, on stdout.
+    pub(crate) fn print(&self, text: &str) {
+        let mut out = std::io::stdout().lock();
+        // A reader that closed the pipe has had enough; there is nobody to tell.
+        let _ = out
+            .write_all(text.as_bytes())
+            .and_then(|()| if text.ends_with('\n') { Ok(()) } else { out.write_all(b"\n") });
+        let _ = out.flush();
+    }
+
+    /// The result as the one JSON document of `--format json`.
+    pub(crate) fn print_json(&self, value: &impl serde::Serialize) {
+        match serde_json::to_string_pretty(value) {
+            Ok(text) => self.print(&text),
+            Err(error) => log::error!("the result cannot be written as JSON: {error}"),
+        }
+    }
+
+    /// A line of progress, on stderr; nothing with `--quiet`.
+    pub(crate) fn say(&self, line: &str) {
+        if !self.globals.quiet {
+            self.to_stderr(line);
+        }
+    }
+
+    /// An error, what it was about, its causes and what to do next, on stderr.
+    pub(crate) fn tell(&self, error: &Error) {
+        let mut text = format!("error: {error}");
+        let mut cause = std::error::Error::source(error);
+        while let Some(inner) = cause {
+            text.push_str(&format!("\n  because: {inner}"));
+            cause = inner.source();
+        }
+        let remedy = error.remedy();
+        if !remedy.is_empty() {
+            text.push_str(&format!("\n  help: {remedy}"));
+        }
+        self.to_stderr(&text);
+    }
+
+    fn to_stderr(&self, text: &str) {
+        let mut err = std::io::stderr().lock();
+        let _ = writeln!(err, "{text}");
+    }
+}
