@@ -1,5 +1,10 @@
 //! One verdict, many renderings. Pure: values in, text out.
 
+#[cfg(test)]
+mod fixture;
+pub(crate) mod json;
+pub(crate) mod terminal;
+
 use crate::{
     finding::{Finding, Severity},
     lock::HeldLock,
@@ -67,5 +72,64 @@ impl CheckReport {
 
     pub(crate) fn failed(&self) -> bool {
         self.fail_on.is_some_and(|least| self.findings.iter().any(|finding| finding.severity >= least))
+    }
+}
+
+/// The page that explains a rule.
+pub(crate) fn docs_url(rule: &str) -> String {
+    format!("https://github.com/lockkeeper/lockkeeper/blob/main/docs/rules/{rule}.md")
+}
+
+/// A number and its noun: `1 error`, `2 errors`.
+fn count(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+/// Milliseconds as people read them.
+fn milliseconds(ms: f64) -> String {
+    match ms {
+        ms if ms < 10.0 => format!("{ms:.1} ms"),
+        ms if ms < 10_000.0 => format!("{ms:.0} ms"),
+        ms => format!("{:.1} s", ms / 1000.0),
+    }
+}
+
+impl FileReport {
+    /// The strongest lock on each relation that existed before, and how long the statement that
+    /// took it ran; strongest first.
+    fn strongest_locks(&self) -> Vec<(&HeldLock, Option<f64>)> {
+        let mut strongest: Vec<(&HeldLock, Option<f64>)> = Vec::new();
+        for statement in &self.statements {
+            for lock in statement.locks.iter().filter(|lock| lock.existed) {
+                match strongest.iter_mut().find(|(other, _)| other.object == lock.object) {
+                    Some(entry) if entry.0.mode < lock.mode => *entry = (lock, statement.duration_ms),
+                    Some(_) => {}
+                    None => strongest.push((lock, statement.duration_ms)),
+                }
+            }
+        }
+        strongest.sort_by_key(|(lock, _)| (std::cmp::Reverse(lock.mode), lock.object.as_str()));
+        strongest
+    }
+
+    fn rewrites(&self) -> Vec<&str> {
+        let mut rewrites: Vec<&str> = Vec::new();
+        for table in self.statements.iter().flat_map(|statement| &statement.rewrites) {
+            if !rewrites.contains(&table.as_str()) {
+                rewrites.push(table);
+            }
+        }
+        rewrites
+    }
+
+    /// What is known about DOWN, in a few words.
+    fn down_in_words(&self) -> &'static str {
+        match (self.round_trip, self.has_down) {
+            (RoundTrip::Restored, _) => "restores the schema",
+            (RoundTrip::Differs, _) => "does not restore the schema",
+            (RoundTrip::Irreversible, _) => "irreversible on purpose",
+            (RoundTrip::NotRun, true) => "not verified",
+            (RoundTrip::NotRun, false) => "none",
+        }
     }
 }

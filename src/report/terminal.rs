@@ -1,0 +1,314 @@
+//! The report for a person at a terminal, drawn as rustc draws its own.
+//!
+//! Every text that comes from a migration passes [`clean`] first: a file may hold escape sequences.
+
+use std::fmt::Write;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Patch, Renderer, Snippet, normalize_untrusted_str};
+
+use super::{CheckReport, FileReport, ShadowState, count, docs_url, milliseconds};
+use crate::{
+    finding::{Evidence, Finding, Place, Severity},
+    migration::SourceFile,
+};
+
+/// A statement of more lines than this is pointed at by its first line only.
+const LINES_SHOWN: usize = 8;
+
+/// Renders the whole report.
+pub(crate) fn render(report: &CheckReport, color: bool) -> String {
+    let paint = Paint(color);
+    let mut out = String::new();
+    for finding in &report.findings {
+        out.push_str(&finding_text(report, finding, color));
+        out.push_str("\n\n");
+    }
+    for (finding, reason) in &report.ignored {
+        let Place { file, line, .. } = &finding.place;
+        let text = format!("ignored[{}]: {}:{line}: {}", finding.rule, clean(file), clean(reason));
+        let _ = writeln!(out, "{}", paint.dim(&text));
+    }
+    if !report.ignored.is_empty() {
+        out.push('\n');
+    }
+    for file in &report.files {
+        file_text(&mut out, file, &paint);
+    }
+    if !report.files.is_empty() {
+        out.push('\n');
+    }
+    verdict(&mut out, report, &paint);
+    out
+}
+
+fn finding_text(report: &CheckReport, finding: &Finding, color: bool) -> String {
+    let level = match finding.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+        Severity::Info => Level::INFO,
+    };
+    let label = match (finding.lock, &finding.object) {
+        (Some(lock), Some(object)) => format!("{lock} on {}: {}", relation(object), lock.who_waits()),
+        (Some(lock), None) => format!("{lock}: {}", lock.who_waits()),
+        (None, _) => String::new(),
+    };
+    let label = clean(&label);
+    let path = clean(&finding.place.file);
+    let message = clean(&finding.message);
+    let source = source_of(report, &finding.place);
+
+    let mut primary = Group::with_title(level.primary_title(&message).id(finding.rule));
+    primary = match source.and_then(|source| excerpt(source, &finding.place).map(|it| (source, it))) {
+        Some((source, (first_line, text, span))) => {
+            let mut pointer = AnnotationKind::Primary.span(span);
+            if !label.is_empty() {
+                pointer = pointer.label(&label);
+            }
+            primary.element(
+                Snippet::source(&source.text[text]).line_start(first_line).path(&path).annotation(pointer),
+            )
+        }
+        None => primary.element(
+            Level::NOTE.message(format!("at {path}:{}:{}", finding.place.line, finding.place.column)),
+        ),
+    };
+    match finding.evidence {
+        Evidence::Shadow => primary = primary.element(Level::NOTE.message("seen on the shadow database")),
+        Evidence::Stats => {
+            primary = primary.element(Level::NOTE.message("weighed with the target's statistics"))
+        }
+        Evidence::Static => {}
+    }
+    if let Some(help) = &finding.help {
+        primary = primary.element(Level::HELP.message(clean(help)));
+    }
+    let edit = finding.edit.as_ref().and_then(|edit| {
+        let source = source_of(report, &edit.place)?;
+        let (first_line, text, span) = excerpt(source, &edit.place)?;
+        Some((&source.text[text], first_line, span, edit.text.as_str()))
+    });
+    if let (None, Some(sql)) = (&edit, &finding.suggestion) {
+        primary = primary.element(Level::HELP.message(format!("write instead:\n{}", clean(sql))));
+    }
+    primary = primary.element(Level::NOTE.message(docs_url(finding.rule)));
+    let mut groups = vec![primary];
+    if let Some((text, first_line, span, replacement)) = edit {
+        groups.push(Group::with_title(Level::HELP.secondary_title("write instead:")).element(
+            Snippet::source(text).line_start(first_line).patch(Patch::new(span, clean(replacement))),
+        ));
+    }
+    let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+    renderer.render(&groups)
+}
+
+/// The lines of a place: number of the first, their bytes in the text, and the place's bytes in them.
+fn excerpt(
+    source: &SourceFile,
+    place: &Place,
+) -> Option<(usize, std::ops::Range<usize>, std::ops::Range<usize>)> {
+    let start = offset(source, place.line, place.column)?;
+    let end = offset(source, place.end_line, place.end_column)?.max(start);
+    let from = source.lines.start_of(place.line)?;
+    let end = if place.end_line - place.line < LINES_SHOWN {
+        end
+    } else {
+        start + source.text[start..].find('\n').unwrap_or(source.text.len() - start)
+    };
+    let to = end + source.text[end..].find('\n').unwrap_or(source.text.len() - end);
+    Some((place.line, from..to, start - from..end - from))
+}
+
+/// Byte offset of a 1-based line and column (in characters).
+fn offset(source: &SourceFile, line: usize, column: usize) -> Option<usize> {
+    let start = source.lines.start_of(line)?;
+    let rest = &source.text[start..];
+    Some(start + rest.char_indices().nth(column.checked_sub(1)?).map_or(rest.len(), |(at, _)| at))
+}
+
+/// The relation of `schema.relation.column`.
+fn relation(object: &str) -> &str {
+    object.match_indices('.').nth(1).map_or(object, |(at, _)| &object[..at])
+}
+
+fn source_of<'a>(report: &'a CheckReport, place: &Place) -> Option<&'a SourceFile> {
+    report.files.iter().map(|file| &*file.source).find(|source| source.path == place.file)
+}
+
+fn file_text(out: &mut String, file: &FileReport, paint: &Paint) {
+    let how = if file.transactional { "one transaction" } else { "step by step, outside a transaction" };
+    let _ = writeln!(out, "{}", paint.bold(&clean(&file.file)));
+    let _ = writeln!(out, "  runs in {how}; DOWN: {}", file.down_in_words());
+    for (lock, duration) in file.strongest_locks() {
+        let time = duration.map(|ms| format!(" ({})", milliseconds(ms))).unwrap_or_default();
+        let _ = writeln!(out, "  locks {} {}{time}", clean(&lock.object), lock.mode);
+    }
+    for table in file.rewrites() {
+        let _ = writeln!(out, "  rewrites {}", clean(table));
+    }
+    for difference in &file.difference {
+        let _ = writeln!(out, "  after DOWN: {}", clean(&difference.to_string()));
+        if let Some(repair) = &difference.repair {
+            let _ = writeln!(out, "    add to DOWN: {}", clean(repair));
+        }
+    }
+}
+
+fn verdict(out: &mut String, report: &CheckReport, paint: &Paint) {
+    match &report.shadow {
+        ShadowState::Ran => {}
+        ShadowState::Skipped(reason) => {
+            let _ = writeln!(out, "not verified on a shadow database: {}", clean(reason));
+        }
+        ShadowState::Failed(reason) => {
+            let _ = writeln!(out, "not verified, the shadow database failed: {}", clean(reason));
+        }
+    }
+    for sentence in &report.not_verified {
+        let _ = writeln!(out, "not verified: {}", clean(sentence));
+    }
+    let counts = summary_counts(report);
+    let files = count(report.files.len(), "migration");
+    let line = if report.failed() {
+        paint.red(&format!("failed: {counts} in {files}"))
+    } else if report.findings.is_empty() {
+        paint.green(&format!("passed: no findings in {files}"))
+    } else {
+        paint.green(&format!("passed: {counts} in {files}"))
+    };
+    let _ = writeln!(out, "{line}");
+}
+
+/// Such as `1 error, 2 warnings, 1 ignored`.
+pub(super) fn summary_counts(report: &CheckReport) -> String {
+    let mut parts = Vec::new();
+    for (severity, noun) in
+        [(Severity::Error, "error"), (Severity::Warning, "warning"), (Severity::Info, "info")]
+    {
+        match report.count(severity) {
+            0 => {}
+            number => parts.push(count(number, noun)),
+        }
+    }
+    if parts.is_empty() {
+        parts.push("no findings".into());
+    }
+    if !report.ignored.is_empty() {
+        parts.push(format!("{} ignored", report.ignored.len()));
+    }
+    parts.join(", ")
+}
+
+/// Makes text from outside harmless to a terminal. Newlines stay.
+fn clean(text: &str) -> String {
+    normalize_untrusted_str(text).chars().filter(|c| *c == '\n' || !c.is_control()).collect()
+}
+
+/// Colors, or none.
+struct Paint(bool);
+
+impl Paint {
+    fn with(&self, code: &str, text: &str) -> String {
+        if self.0 { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+
+    fn bold(&self, text: &str) -> String {
+        self.with("1", text)
+    }
+
+    fn dim(&self, text: &str) -> String {
+        self.with("2", text)
+    }
+
+    fn red(&self, text: &str) -> String {
+        self.with("1;31", text)
+    }
+
+    fn green(&self, text: &str) -> String {
+        self.with("1;32", text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::fixture, *};
+
+    #[test]
+    fn draws_findings_files_and_verdict() {
+        insta::assert_snapshot!(render(&fixture::report(), false), @r"
+        error[index-not-concurrent]: index `orders_note` is built under SHARE on `public.orders`
+         --> supabase/migrations/20260101000000_orders.sql:4:1
+          |
+        4 | CREATE INDEX orders_note ON orders (note);
+          | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ SHARE on public.orders: every write to it waits, reads go on
+          |
+          = note: seen on the shadow database
+          = help: Build it with CONCURRENTLY, in a migration of its own.
+          = note: https://github.com/lockkeeper/lockkeeper/blob/main/docs/rules/index-not-concurrent.md
+        help: write instead:
+          |
+        4 | CREATE INDEX CONCURRENTLY orders_note ON orders (note);
+          |              ++++++++++++
+
+        warning[column-type-change]: changing the type of `id` rewrites `public.users`
+         --> supabase/migrations/20260102000000_users.sql:1:1
+          |
+        1 | / ALTER TABLE users
+        2 | |   ALTER COLUMN id TYPE bigint;
+          | |_____________________________^ ACCESS EXCLUSIVE on public.users: every read and write of it waits
+          |
+          = help: Add a column of the new type, copy in batches, and swap.
+          = note: https://github.com/lockkeeper/lockkeeper/blob/main/docs/rules/column-type-change.md
+
+        info[missing-down]: there is no DOWN section
+         --> supabase/migrations/20260102000000_users.sql:1:1
+          |
+        1 | ALTER TABLE users
+          | ^
+          |
+          = note: https://github.com/lockkeeper/lockkeeper/blob/main/docs/rules/missing-down.md
+
+        ignored[drop-table]: supabase/migrations/20260102000000_users.sql:3: archived in May
+
+        supabase/migrations/20260101000000_orders.sql
+          runs in one transaction; DOWN: does not restore the schema
+          locks public.orders ACCESS EXCLUSIVE (0.8 ms)
+          after DOWN: column public.orders.note is left behind
+            add to DOWN: ALTER TABLE public.orders DROP COLUMN note;
+        supabase/migrations/20260102000000_users.sql
+          runs in one transaction; DOWN: none
+          locks public.legacy ACCESS EXCLUSIVE (2.0 ms)
+          locks public.users ACCESS EXCLUSIVE (40 ms)
+          rewrites public.users
+
+        not verified: extension `pg_cron` was replaced by a stand-in
+        failed: 1 error, 1 warning, 1 info, 1 ignored in 2 migrations
+        ");
+    }
+
+    #[test]
+    fn says_what_was_not_verified() {
+        insta::assert_snapshot!(render(&fixture::clean(), false), @r"
+        supabase/migrations/20260101000000_orders.sql
+          runs in one transaction; DOWN: not verified
+          locks public.orders ACCESS EXCLUSIVE (0.8 ms)
+        supabase/migrations/20260102000000_users.sql
+          runs in one transaction; DOWN: none
+          locks public.legacy ACCESS EXCLUSIVE (2.0 ms)
+          locks public.users ACCESS EXCLUSIVE (40 ms)
+          rewrites public.users
+
+        not verified on a shadow database: no Postgres binaries were found
+        passed: no findings in 2 migrations
+        ");
+    }
+
+    #[test]
+    fn escape_sequences_of_a_migration_do_not_reach_the_terminal() {
+        let mut report = fixture::report();
+        report.findings[0].message = "a\u{1b}[2Jb\u{9b}c".into();
+        report.findings[0].help = Some("\u{1b}]0;x\u{7}".into());
+        report.findings[0].place.file = "\u{1b}[31m.sql".into();
+        report.not_verified = vec!["\u{1b}[1m".into()];
+        assert!(!render(&report, false).contains(['\u{1b}', '\u{9b}', '\u{7}']));
+    }
+}
