@@ -2,6 +2,7 @@
 
 mod commands;
 mod config;
+mod env;
 mod error;
 mod finding;
 mod lock;

@@ -22,8 +22,9 @@ use std::ffi::OsString;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-pub(crate) use session::{Env, Session};
+pub(crate) use session::Session;
 
+pub(crate) use crate::env::Env;
 use crate::error::Error;
 
 /// Check, apply and roll back Postgres migrations without blocking anyone.

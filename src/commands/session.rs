@@ -1,30 +1,12 @@
 //! What a command works with: options, environment, and the one door to stdout and stderr.
 
 use std::{
-    collections::BTreeMap,
-    ffi::OsString,
     io::{IsTerminal, Write},
     path::{Path, PathBuf},
 };
 
 use super::{Color, Command, Format, Globals};
-use crate::error::Error;
-
-/// The environment, read once. Variables that are not Unicode are left out.
-#[derive(Clone, Default)]
-pub(crate) struct Env(BTreeMap<String, String>);
-
-impl Env {
-    pub(crate) fn new(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
-        let text = |value: OsString| value.into_string().ok();
-        Self(variables.into_iter().filter_map(|(name, value)| Some((text(name)?, text(value)?))).collect())
-    }
-
-    /// A variable that is set and not empty: GitHub sets an input that was not given to "".
-    pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
-    }
-}
+use crate::{env::Env, error::Error};
 
 /// One run of the program.
 pub(crate) struct Session {
