@@ -1,5 +1,6 @@
 //! One verdict, many renderings. Pure: values in, text out.
 
+pub(crate) mod escape;
 #[cfg(test)]
 mod fixture;
 pub(crate) mod json;
