@@ -9,7 +9,10 @@ mod lock;
 mod migration;
 mod rehearsal;
 mod report;
+mod rules;
+mod schema;
 mod secret;
 mod sql;
+mod stats;
 
 pub use commands::run;

@@ -1,0 +1,155 @@
+//! What a rule may ask.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use crate::{
+    config::Config,
+    finding::Direction,
+    migration::Migration,
+    schema::{At, Catalog, Claim, Lookup, QName, Relation, Session, Unit},
+    sql::ast::{AlterTableCmd, NodeEnum, RangeVar},
+    stats::Stats,
+};
+
+/// What is known of the branch that the change will be merged into.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Base {
+    /// Versions already there.
+    pub(crate) versions: BTreeSet<i64>,
+    /// Paths that exist there and that the change modifies, renames or deletes, with the verb.
+    pub(crate) edited: Vec<(String, &'static str)>,
+}
+
+/// One thing that runs, and the state before it.
+pub(crate) struct Context<'a> {
+    pub(crate) unit: &'a Unit,
+    /// `unit.node`.
+    pub(crate) node: &'a NodeEnum,
+    /// The database before the statement.
+    pub(crate) catalog: &'a Catalog,
+    /// Settings, transaction and locks held before the statement.
+    pub(crate) session: &'a Session,
+    /// The locks that this statement takes.
+    pub(crate) claims: &'a [Claim],
+    /// Everything that ran before in this change (same direction), in order. Rows of a large
+    /// `INSERT … VALUES` are not kept.
+    pub(crate) before: &'a [Arc<Unit>],
+    pub(crate) migration: &'a Migration,
+    pub(crate) direction: Direction,
+    pub(crate) config: &'a Config,
+    /// Major version of the target.
+    pub(crate) pg: u32,
+    pub(crate) stats: Option<&'a Stats>,
+    /// Whether the runner wraps this file in one transaction.
+    pub(crate) wrapped: bool,
+}
+
+impl Context<'_> {
+    pub(crate) fn at(&self) -> At {
+        self.unit.at
+    }
+
+    pub(crate) fn resolve(&self, range: &RangeVar) -> QName {
+        self.catalog.resolve_range(range, self.session)
+    }
+
+    pub(crate) fn relation(&self, name: &QName) -> Option<&Relation> {
+        self.catalog.relation(name)
+    }
+
+    /// Whether a relation is there in production when the statement runs, so that locking it,
+    /// losing its rows or changing its shape is somebody's concern: it is not temporary, not
+    /// dropped, and not created by the change (unless it was filled and committed since).
+    ///
+    /// In DOWN everything that UP created is live.
+    pub(crate) fn is_live(&self, name: &QName) -> bool {
+        if name.is_temporary() {
+            return false;
+        }
+        match self.catalog.lookup(name) {
+            Lookup::Known(relation) => !relation.temporary && self.was_there(relation.born, relation.filled),
+            Lookup::Dropped => false,
+            Lookup::Unknown => true,
+        }
+    }
+
+    /// As [`Self::is_live`], for anything with a birth: columns, constraints, indexes, routines.
+    pub(crate) fn was_there(&self, born: Option<At>, filled: bool) -> bool {
+        match born {
+            None => true,
+            Some(_) if self.direction == Direction::Down => true,
+            Some(born) => filled && born.transaction != self.unit.at.transaction,
+        }
+    }
+
+    /// The subcommands of an `ALTER TABLE` (also `ALTER INDEX`, `ALTER VIEW`, …: see `objtype`),
+    /// with the relation that they concern.
+    pub(crate) fn alter_table(&self) -> Option<(QName, Vec<&AlterTableCmd>)> {
+        let NodeEnum::AlterTableStmt(statement) = self.node else { return None };
+        let table = self.resolve(statement.relation.as_ref()?);
+        let commands = statement.cmds.iter().filter_map(|node| match &node.node {
+            Some(NodeEnum::AlterTableCmd(command)) => Some(&**command),
+            _ => None,
+        });
+        Some((table, commands.collect()))
+    }
+
+    /// Whether the schema is reachable through the API (PostgREST).
+    pub(crate) fn is_exposed(&self, schema: &str) -> bool {
+        self.on_supabase() && self.config.supabase.exposed_schemas.iter().any(|exposed| exposed == schema)
+    }
+
+    /// Whether the profile is Supabase.
+    pub(crate) fn on_supabase(&self) -> bool {
+        self.config.profile == crate::config::Profile::Supabase
+    }
+
+    /// Whether the statement runs inside a transaction block, the runner's or the file's own.
+    pub(crate) fn in_transaction(&self) -> bool {
+        self.session.transaction.is_open()
+    }
+}
+
+/// One file of the change.
+pub(crate) struct FileContext<'a> {
+    pub(crate) migration: &'a Migration,
+    /// Index within the change.
+    pub(crate) index: usize,
+    /// All files of the change, in version order.
+    pub(crate) change: &'a [&'a Migration],
+    pub(crate) history: &'a [&'a Migration],
+    pub(crate) base: &'a Base,
+    pub(crate) config: &'a Config,
+    pub(crate) pg: u32,
+}
+
+/// The whole change, after its last UP.
+pub(crate) struct ChangeContext<'a> {
+    /// Everything that ran, UP only, in order.
+    pub(crate) units: &'a [Arc<Unit>],
+    /// The database before the change.
+    pub(crate) before: &'a Catalog,
+    /// The database after it.
+    pub(crate) after: &'a Catalog,
+    pub(crate) change: &'a [&'a Migration],
+    pub(crate) config: &'a Config,
+    pub(crate) pg: u32,
+    pub(crate) stats: Option<&'a Stats>,
+}
+
+impl ChangeContext<'_> {
+    /// The top-level statement that stands there (or the first thing inside it).
+    pub(crate) fn unit(&self, at: At) -> Option<&Unit> {
+        self.units.iter().map(|unit| &**unit).find(|unit| {
+            (unit.at.file, unit.at.direction, unit.at.statement) == (at.file, at.direction, at.statement)
+        })
+    }
+
+    pub(crate) fn is_exposed(&self, schema: &str) -> bool {
+        self.on_supabase() && self.config.supabase.exposed_schemas.iter().any(|exposed| exposed == schema)
+    }
+
+    pub(crate) fn on_supabase(&self) -> bool {
+        self.config.profile == crate::config::Profile::Supabase
+    }
+}

@@ -1,0 +1,284 @@
+//! Runs the rules over a change: history into the model, then each file, statement by statement.
+
+use std::{ops::Range, sync::Arc};
+
+use super::{ALL, Base, ChangeContext, Check, Context, FileContext, Rule, Sink};
+use crate::{
+    config::Config,
+    finding::{Category, Direction, Evidence, Finding, Severity},
+    migration::{Migration, Section},
+    schema::{At, Body, Catalog, Claim, Nesting, Session, Transaction, Unit, bodies, claims},
+    sql::{self, ast::NodeEnum},
+    stats::Stats,
+};
+
+/// What is to be checked. `history` and `change` are in version order.
+pub(crate) struct Input<'a> {
+    pub(crate) history: &'a [&'a Migration],
+    pub(crate) change: &'a [&'a Migration],
+    pub(crate) base: &'a Base,
+    pub(crate) config: &'a Config,
+    /// Major version of the target.
+    pub(crate) pg: u32,
+    pub(crate) stats: Option<&'a Stats>,
+}
+
+/// What a statement of UP is and claims, for reports and plans.
+#[derive(Debug, Clone)]
+pub(crate) struct Facts {
+    /// 1-based.
+    pub(crate) statement: usize,
+    /// Name of the parse tree's root, such as `IndexStmt`; empty when it does not parse.
+    pub(crate) kind: String,
+    pub(crate) claims: Vec<Claim>,
+}
+
+/// What the rules found, before configuration, precedence and suppressions.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    pub(crate) findings: Vec<Finding>,
+    /// One list per file of the change.
+    pub(crate) facts: Vec<Vec<Facts>>,
+}
+
+/// Runs every rule over the change.
+pub(crate) fn check(input: &Input<'_>) -> Outcome {
+    sql::with_large_stack(|| Run::new(input).run())
+}
+
+struct Run<'a> {
+    input: &'a Input<'a>,
+    catalog: Catalog,
+    units: Vec<Arc<Unit>>,
+    transactions: usize,
+    out: Outcome,
+}
+
+impl<'a> Run<'a> {
+    fn new(input: &'a Input<'a>) -> Self {
+        Self {
+            input,
+            catalog: Catalog::initial(input.config),
+            units: Vec::new(),
+            transactions: 0,
+            out: Outcome::default(),
+        }
+    }
+
+    fn run(mut self) -> Outcome {
+        self.read_history();
+        let before = self.catalog.clone();
+        for (index, migration) in self.input.change.iter().enumerate() {
+            self.file(index, migration);
+            let facts = self.section(index, migration, Direction::Up);
+            self.out.facts.push(facts);
+        }
+        self.change(&before);
+        self.units.clear();
+        for (index, migration) in self.input.change.iter().enumerate().rev() {
+            self.section(index, migration, Direction::Down);
+        }
+        self.out
+    }
+
+    /// Older migrations are read for what they leave behind, never reported on.
+    fn read_history(&mut self) {
+        for migration in self.input.history {
+            self.catalog.has_history = true;
+            let mut session = self.open_session(migration);
+            for piece in migration.up.cut.statements() {
+                let text = &migration.up.sql[piece.body.clone()];
+                let Ok(nodes) = sql::parse(text) else { continue };
+                for node in nodes.into_iter().filter_map(|node| node.node) {
+                    let at = At { file: usize::MAX, direction: Direction::Up, statement: 0, transaction: 0 };
+                    let span = piece.body.clone();
+                    let unit = Unit { at, nesting: Nesting::Top, span, text: text.to_owned(), node };
+                    for inner in self.inside(&unit, &session) {
+                        self.catalog.apply(&inner, &mut session);
+                    }
+                    self.catalog.apply(&unit, &mut session);
+                }
+            }
+        }
+        self.catalog.forget_births();
+    }
+
+    fn open_session(&mut self, migration: &Migration) -> Session {
+        self.transactions += 1;
+        Session::new(Transaction {
+            number: self.transactions,
+            runner: !migration.transaction_off(),
+            ..Transaction::default()
+        })
+    }
+
+    fn file(&mut self, index: usize, migration: &'a Migration) {
+        let context = FileContext {
+            migration,
+            index,
+            change: self.input.change,
+            history: self.input.history,
+            base: self.input.base,
+            config: self.input.config,
+            pg: self.input.pg,
+        };
+        let at = At { file: index, direction: Direction::Up, statement: 0, transaction: 0 };
+        for (rule, check) in checks() {
+            if let Check::File(check) = check {
+                check(&context, &mut self.sink(rule, at, 0..0));
+            }
+        }
+    }
+
+    fn section(&mut self, index: usize, migration: &'a Migration, direction: Direction) -> Vec<Facts> {
+        let Some(section) = migration.section(direction) else { return Vec::new() };
+        let mut session = self.open_session(migration);
+        let mut facts = Vec::new();
+        for (number, piece) in section.cut.statements().enumerate() {
+            if !session.transaction.is_open() {
+                self.transactions += 1;
+                session.transaction.number = self.transactions;
+                session.transaction.held.clear();
+            }
+            let transaction = session.transaction.number;
+            let at = At { file: index, direction, statement: number + 1, transaction };
+            let text = &section.sql[piece.body.clone()];
+            match sql::parse(text) {
+                Ok(nodes) => {
+                    for node in nodes.into_iter().filter_map(|node| node.node) {
+                        let span = piece.body.clone();
+                        let unit = Unit { at, nesting: Nesting::Top, span, text: text.to_owned(), node };
+                        facts.push(self.statement(migration, unit, &mut session));
+                    }
+                }
+                Err(error) => {
+                    let start = piece.body.start;
+                    let span = start + error.span.start..start + error.span.end;
+                    self.syntax_error(section, at, span, &error.message);
+                    facts.push(Facts { statement: at.statement, kind: String::new(), claims: Vec::new() });
+                }
+            }
+        }
+        facts
+    }
+
+    /// One top-level statement: the rules see it, then what runs inside it; then the model moves on.
+    fn statement(&mut self, migration: &'a Migration, unit: Unit, session: &mut Session) -> Facts {
+        let claims = self.look(migration, &unit, session);
+        let facts = Facts { statement: unit.at.statement, kind: kind(&unit.node), claims };
+        for inner in self.inside(&unit, session) {
+            self.look(migration, &inner, session);
+            self.advance(inner, session);
+        }
+        self.advance(unit, session);
+        facts
+    }
+
+    /// What a DO block or a called routine runs.
+    fn inside(&self, unit: &Unit, session: &Session) -> Vec<Unit> {
+        bodies(&unit.node, &unit.text, &self.catalog, session)
+            .into_iter()
+            .filter_map(|body| match body {
+                Body::Statement { node, nesting, text } => {
+                    Some(Unit { at: unit.at, nesting, span: unit.span.clone(), text, node: *node })
+                }
+                Body::Opaque(_) => None,
+            })
+            .collect()
+    }
+
+    fn look(&mut self, migration: &'a Migration, unit: &Unit, session: &Session) -> Vec<Claim> {
+        let claims = claims(&unit.node, &self.catalog, session);
+        let context = Context {
+            unit,
+            node: &unit.node,
+            catalog: &self.catalog,
+            session,
+            claims: &claims,
+            before: &self.units,
+            migration,
+            direction: unit.at.direction,
+            config: self.input.config,
+            pg: self.input.pg,
+            stats: self.input.stats,
+            wrapped: !migration.transaction_off(),
+        };
+        for (rule, check) in checks() {
+            if let Check::Statement(check) = check {
+                let span = unit.span.clone();
+                let mut sink = Sink {
+                    rule,
+                    change: self.input.change,
+                    at: unit.at,
+                    span,
+                    found: &mut self.out.findings,
+                };
+                check(&context, &mut sink);
+            }
+        }
+        claims
+    }
+
+    fn advance(&mut self, mut unit: Unit, session: &mut Session) {
+        self.catalog.apply(&unit, session);
+        // The rows of a seed file would otherwise all be in memory at once.
+        if let NodeEnum::InsertStmt(insert) = &mut unit.node
+            && unit.text.len() > 4096
+        {
+            insert.select_stmt = None;
+            unit.text.clear();
+        }
+        self.units.push(Arc::new(unit));
+    }
+
+    fn change(&mut self, before: &Catalog) {
+        let context = ChangeContext {
+            units: &self.units,
+            before,
+            after: &self.catalog,
+            change: self.input.change,
+            config: self.input.config,
+            pg: self.input.pg,
+            stats: self.input.stats,
+        };
+        let at = At { file: 0, direction: Direction::Up, statement: 0, transaction: 0 };
+        for (rule, check) in checks() {
+            if let Check::Change(check) = check {
+                let found = &mut self.out.findings;
+                check(&context, &mut Sink { rule, change: self.input.change, at, span: 0..0, found });
+            }
+        }
+    }
+
+    fn sink(&mut self, rule: &'static Rule, at: At, span: Range<usize>) -> Sink<'_> {
+        Sink { rule, change: self.input.change, at, span, found: &mut self.out.findings }
+    }
+
+    fn syntax_error(&mut self, section: &Section, at: At, span: Range<usize>, message: &str) {
+        self.out.findings.push(Finding {
+            rule: "parse-error",
+            severity: Severity::Error,
+            category: Category::Transaction,
+            place: section.place(span),
+            section: at.direction,
+            statement: at.statement,
+            object: None,
+            lock: None,
+            message: format!("does not parse: {message}"),
+            help: Some("Postgres would refuse the statement, and nothing after it would run.".into()),
+            suggestion: None,
+            edit: None,
+            evidence: Evidence::Static,
+        });
+    }
+}
+
+fn checks() -> impl Iterator<Item = (&'static Rule, &'static Check)> {
+    ALL.iter().flat_map(|rule| rule.checks.iter().map(move |check| (*rule, check)))
+}
+
+/// Name of the tree's root.
+fn kind(node: &NodeEnum) -> String {
+    let debug = format!("{node:?}");
+    debug.split('(').next().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,193 @@
+//! A model of the database, built by reading migrations in order: what exists, since when, and in
+//! which state the session is. Pure: no server is asked.
+//!
+//! What the model cannot know it treats as unknown, not as absent: a table that no migration
+//! creates is assumed to be there (made in the dashboard, say), with columns nobody knows.
+
+mod apply;
+mod body;
+mod locks;
+mod objects;
+mod platform;
+mod resolve;
+mod session;
+mod types;
+mod unit;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(crate) use body::{Body, bodies};
+pub(crate) use locks::{Claim, Work, claims};
+pub(crate) use objects::{
+    Column, Constraint, ConstraintKind, Extension, Generated, Grant, Grantee, Index, IndexColumn,
+    Partitioning, Policy, Relation, RelationKind, Routine, RoutineKind, Trigger, TypeDef, TypeKind,
+};
+pub(crate) use session::{Session, Setting, Transaction};
+pub(crate) use types::ColumnType;
+pub(crate) use unit::{At, Nesting, Unit};
+
+/// A fully qualified name: case folded as Postgres does, quotes removed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct QName {
+    pub(crate) schema: String,
+    pub(crate) name: String,
+}
+
+impl QName {
+    pub(crate) fn new(schema: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { schema: schema.into(), name: name.into() }
+    }
+
+    /// As SQL, quoted where needed.
+    pub(crate) fn sql(&self) -> String {
+        crate::sql::qualified(&self.schema, &self.name)
+    }
+
+    /// In the temporary schema of a session.
+    pub(crate) fn is_temporary(&self) -> bool {
+        self.schema == "pg_temp"
+    }
+}
+
+/// For messages and reports: `public.users`, unquoted.
+impl std::fmt::Display for QName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.schema, self.name)
+    }
+}
+
+/// Everything known of the database at one moment.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Catalog {
+    /// Tables, views, materialized views, foreign tables, sequences, composite types.
+    pub(crate) relations: BTreeMap<QName, Relation>,
+    /// Enums, domains, ranges, and other types.
+    pub(crate) types: BTreeMap<QName, TypeDef>,
+    /// Functions, procedures and aggregates; overloads side by side.
+    pub(crate) routines: BTreeMap<QName, Vec<Routine>>,
+    /// Schema name → where it was created (`None`: before the change, or by the platform).
+    pub(crate) schemas: BTreeMap<String, Option<At>>,
+    pub(crate) extensions: BTreeMap<String, Extension>,
+    /// Publication name → tables that it lists.
+    pub(crate) publications: BTreeMap<String, Vec<QName>>,
+    /// `ALTER DEFAULT PRIVILEGES … GRANT`: (schema or "" for all, kind) → grants.
+    pub(crate) default_privileges: BTreeMap<(String, RelationKindForGrants), Vec<Grant>>,
+    /// Names that were dropped and not created again: known to be absent.
+    pub(crate) dropped: BTreeSet<QName>,
+    /// Whether the migrations are thought to hold the whole schema (then an unknown type or table
+    /// is still only *unknown*, but messages may say where it was looked for).
+    pub(crate) has_history: bool,
+    /// The database that Postgres' default `TimeZone` is UTC in, as on Supabase.
+    pub(crate) timezone: String,
+}
+
+/// What `ALTER DEFAULT PRIVILEGES … ON <kind>` speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum RelationKindForGrants {
+    Tables,
+    Sequences,
+    Functions,
+    Types,
+    Schemas,
+}
+
+/// What is known of a name.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Lookup<'a> {
+    Known(&'a Relation),
+    /// Dropped earlier and not created again.
+    Dropped,
+    /// No migration speaks of it: assumed to exist, with properties nobody knows.
+    Unknown,
+}
+
+impl<'a> Lookup<'a> {
+    pub(crate) fn known(self) -> Option<&'a Relation> {
+        match self {
+            Self::Known(relation) => Some(relation),
+            _ => None,
+        }
+    }
+}
+
+impl Catalog {
+    /// What is known of a relation.
+    pub(crate) fn lookup(&self, name: &QName) -> Lookup<'_> {
+        match self.relations.get(name) {
+            Some(relation) => Lookup::Known(relation),
+            None if self.dropped.contains(name) => Lookup::Dropped,
+            None => Lookup::Unknown,
+        }
+    }
+
+    pub(crate) fn relation(&self, name: &QName) -> Option<&Relation> {
+        self.relations.get(name)
+    }
+
+    /// The index of that name and the relation that it is on.
+    pub(crate) fn index(&self, name: &QName) -> Option<(&Relation, &Index)> {
+        self.relations.values().find_map(|relation| {
+            let index = relation.indexes.iter().find(|index| index.name == *name)?;
+            Some((relation, index))
+        })
+    }
+
+    /// Partitions of a table, all levels down.
+    pub(crate) fn partitions(&self, parent: &QName) -> Vec<&Relation> {
+        let mut found = Vec::new();
+        for relation in self.relations.values() {
+            if relation.partition_of.as_ref() == Some(parent) {
+                found.push(relation);
+                found.extend(self.partitions(&relation.name));
+            }
+        }
+        found
+    }
+
+    /// The DEFAULT partition of a table.
+    pub(crate) fn default_partition(&self, parent: &QName) -> Option<&Relation> {
+        self.relations
+            .values()
+            .find(|relation| relation.partition_of.as_ref() == Some(parent) && relation.is_default_partition)
+    }
+
+    /// Foreign keys that point at a relation: (the table that has it, the constraint).
+    pub(crate) fn referencing(&self, target: &QName) -> Vec<(&Relation, &Constraint)> {
+        self.relations
+            .values()
+            .flat_map(|relation| relation.constraints.iter().map(move |constraint| (relation, constraint)))
+            .filter(|(_, constraint)| {
+                matches!(&constraint.kind, ConstraintKind::Foreign { target: other, .. } if other == target)
+            })
+            .collect()
+    }
+}
+
+impl Catalog {
+    /// Makes everything that exists "there before": called once the history has been read.
+    pub(crate) fn forget_births(&mut self) {
+        for relation in self.relations.values_mut() {
+            relation.born = None;
+            relation.columns.iter_mut().for_each(|column| column.born = None);
+            relation.indexes.iter_mut().for_each(|index| index.born = None);
+            relation.policies.iter_mut().for_each(|policy| policy.born = None);
+            relation.triggers.iter_mut().for_each(|trigger| trigger.born = None);
+            for constraint in &mut relation.constraints {
+                constraint.born = None;
+                constraint.validated_at = None;
+            }
+        }
+        for ty in self.types.values_mut() {
+            ty.born = None;
+            if let TypeKind::Enum { labels } = &mut ty.kind {
+                labels.iter_mut().for_each(|(_, added)| *added = None);
+            }
+        }
+        for routine in self.routines.values_mut().flatten() {
+            routine.born = None;
+            routine.changed = None;
+        }
+        self.schemas.values_mut().for_each(|born| *born = None);
+        self.extensions.values_mut().for_each(|extension| extension.born = None);
+    }
+}

@@ -1,0 +1,39 @@
+//! One thing that runs: a statement, or a statement inside a DO block.
+
+use std::ops::Range;
+
+use crate::{finding::Direction, sql::ast::NodeEnum};
+
+/// Where in the change something stands. Ordered as things run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct At {
+    /// Index of the migration within the change.
+    pub(crate) file: usize,
+    pub(crate) direction: Direction,
+    /// 1-based number of the statement in its section.
+    pub(crate) statement: usize,
+    /// Which transaction: equal numbers commit together.
+    pub(crate) transaction: usize,
+}
+
+/// Whether a unit is a top-level statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Nesting {
+    Top,
+    /// Inside a DO block or a routine called by the migration. `conditional`: it may or may not run.
+    Body {
+        conditional: bool,
+    },
+}
+
+/// One thing that runs, parsed.
+#[derive(Debug, Clone)]
+pub(crate) struct Unit {
+    pub(crate) at: At,
+    pub(crate) nesting: Nesting,
+    /// Bytes of the top-level statement in its section's SQL.
+    pub(crate) span: Range<usize>,
+    /// Text of the top-level statement (of a nested one: its own text where known).
+    pub(crate) text: String,
+    pub(crate) node: NodeEnum,
+}
