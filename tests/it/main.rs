@@ -1,0 +1,4 @@
+//! The one integration binary: everything here drives the program itself, against a real Postgres.
+
+mod deploy;
+mod support;

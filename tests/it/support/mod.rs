@@ -1,0 +1,9 @@
+//! What the scenarios share: a throwaway Postgres, a folder of migrations, the program itself.
+#![allow(dead_code, reason = "a shared kit: each topic uses its part")]
+
+pub mod postgres;
+pub mod project;
+
+pub use postgres::Database;
+#[allow(unused_imports, reason = "as above")]
+pub use project::{Project, Ran};
