@@ -5,5 +5,8 @@ use super::Rule;
 
 mod drop_table;
 
-/// In alphabetical order.
-pub(crate) static ALL: &[&Rule] = &[&drop_table::RULE];
+/// In alphabetical order, one a line.
+#[rustfmt::skip]
+pub(crate) static ALL: &[&Rule] = &[
+    &drop_table::RULE,
+];
