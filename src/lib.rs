@@ -12,6 +12,7 @@ mod report;
 mod rules;
 mod schema;
 mod secret;
+mod shadow;
 mod sql;
 mod stats;
 

@@ -1,0 +1,68 @@
+//! The texts that the shadow is made from, embedded in the program.
+
+/// Makes an empty cluster look like a Supabase project's (see its head).
+pub(super) const PRELUDE: &str = include_str!("supabase/prelude.sql");
+
+/// Makes an empty cluster an ordinary one in which migrations are not superuser.
+pub(super) const PLAIN: &str = include_str!("plain.sql");
+
+/// Stand-ins of extensions: file name in the extension folder, text.
+pub(super) const EXTENSIONS: &[(&str, &str)] = &[
+    ("dblink--shadow.sql", include_str!("supabase/extensions/dblink--shadow.sql")),
+    ("dblink.control", include_str!("supabase/extensions/dblink.control")),
+    ("http--shadow.sql", include_str!("supabase/extensions/http--shadow.sql")),
+    ("http.control", include_str!("supabase/extensions/http.control")),
+    ("hypopg--shadow.sql", include_str!("supabase/extensions/hypopg--shadow.sql")),
+    ("hypopg.control", include_str!("supabase/extensions/hypopg.control")),
+    ("index_advisor--shadow.sql", include_str!("supabase/extensions/index_advisor--shadow.sql")),
+    ("index_advisor.control", include_str!("supabase/extensions/index_advisor.control")),
+    ("pg_cron--shadow.sql", include_str!("supabase/extensions/pg_cron--shadow.sql")),
+    ("pg_cron.control", include_str!("supabase/extensions/pg_cron.control")),
+    ("pg_graphql--shadow.sql", include_str!("supabase/extensions/pg_graphql--shadow.sql")),
+    ("pg_graphql.control", include_str!("supabase/extensions/pg_graphql.control")),
+    ("pg_hashids--shadow.sql", include_str!("supabase/extensions/pg_hashids--shadow.sql")),
+    ("pg_hashids.control", include_str!("supabase/extensions/pg_hashids.control")),
+    ("pg_jsonschema--shadow.sql", include_str!("supabase/extensions/pg_jsonschema--shadow.sql")),
+    ("pg_jsonschema.control", include_str!("supabase/extensions/pg_jsonschema.control")),
+    ("pg_net--shadow.sql", include_str!("supabase/extensions/pg_net--shadow.sql")),
+    ("pg_net.control", include_str!("supabase/extensions/pg_net.control")),
+    ("pg_tle--shadow.sql", include_str!("supabase/extensions/pg_tle--shadow.sql")),
+    ("pg_tle.control", include_str!("supabase/extensions/pg_tle.control")),
+    ("pgaudit--shadow.sql", include_str!("supabase/extensions/pgaudit--shadow.sql")),
+    ("pgaudit.control", include_str!("supabase/extensions/pgaudit.control")),
+    ("pgjwt--shadow.sql", include_str!("supabase/extensions/pgjwt--shadow.sql")),
+    ("pgjwt.control", include_str!("supabase/extensions/pgjwt.control")),
+    ("pgmq--shadow.sql", include_str!("supabase/extensions/pgmq--shadow.sql")),
+    ("pgmq.control", include_str!("supabase/extensions/pgmq.control")),
+    ("pgsodium--shadow.sql", include_str!("supabase/extensions/pgsodium--shadow.sql")),
+    ("pgsodium.control", include_str!("supabase/extensions/pgsodium.control")),
+    ("plpgsql_check--shadow.sql", include_str!("supabase/extensions/plpgsql_check--shadow.sql")),
+    ("plpgsql_check.control", include_str!("supabase/extensions/plpgsql_check.control")),
+    ("plv8--shadow.sql", include_str!("supabase/extensions/plv8--shadow.sql")),
+    ("plv8.control", include_str!("supabase/extensions/plv8.control")),
+    ("postgis--shadow.sql", include_str!("supabase/extensions/postgis--shadow.sql")),
+    ("postgis.control", include_str!("supabase/extensions/postgis.control")),
+    ("postgis_raster--shadow.sql", include_str!("supabase/extensions/postgis_raster--shadow.sql")),
+    ("postgis_raster.control", include_str!("supabase/extensions/postgis_raster.control")),
+    ("postgis_sfcgal--shadow.sql", include_str!("supabase/extensions/postgis_sfcgal--shadow.sql")),
+    ("postgis_sfcgal.control", include_str!("supabase/extensions/postgis_sfcgal.control")),
+    (
+        "postgis_tiger_geocoder--shadow.sql",
+        include_str!("supabase/extensions/postgis_tiger_geocoder--shadow.sql"),
+    ),
+    ("postgis_tiger_geocoder.control", include_str!("supabase/extensions/postgis_tiger_geocoder.control")),
+    ("postgis_topology--shadow.sql", include_str!("supabase/extensions/postgis_topology--shadow.sql")),
+    ("postgis_topology.control", include_str!("supabase/extensions/postgis_topology.control")),
+    ("postgres_fdw--shadow.sql", include_str!("supabase/extensions/postgres_fdw--shadow.sql")),
+    ("postgres_fdw.control", include_str!("supabase/extensions/postgres_fdw.control")),
+    ("rum--shadow.sql", include_str!("supabase/extensions/rum--shadow.sql")),
+    ("rum.control", include_str!("supabase/extensions/rum.control")),
+    ("supabase_vault--shadow.sql", include_str!("supabase/extensions/supabase_vault--shadow.sql")),
+    ("supabase_vault.control", include_str!("supabase/extensions/supabase_vault.control")),
+    ("timescaledb--shadow.sql", include_str!("supabase/extensions/timescaledb--shadow.sql")),
+    ("timescaledb.control", include_str!("supabase/extensions/timescaledb.control")),
+    ("vector--shadow.sql", include_str!("supabase/extensions/vector--shadow.sql")),
+    ("vector.control", include_str!("supabase/extensions/vector.control")),
+    ("wrappers--shadow.sql", include_str!("supabase/extensions/wrappers--shadow.sql")),
+    ("wrappers.control", include_str!("supabase/extensions/wrappers.control")),
+];

@@ -1,0 +1,156 @@
+//! Prepared data directories kept between runs.
+//!
+//! An entry is made beside its place and renamed into it, so that other runs see it whole or not at
+//! all; it is renamed away before it is deleted, so that a run that copies it at that moment fails
+//! to find a file and goes on as if it had not been there. Keys are hashes of everything that went
+//! into an entry: nothing ever has to be updated.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use crate::{env::Env, secret::Secret};
+
+/// What all entries together may take.
+const MAX_BYTES: u64 = 1 << 30;
+
+/// How many are kept however small they are.
+const MAX_ENTRIES: usize = 24;
+
+/// A folder of entries.
+pub(super) struct Cache {
+    root: PathBuf,
+}
+
+impl Cache {
+    /// `None` where there is no folder for caches, or it cannot be written: then every run is cold.
+    pub(super) fn open(env: &Env) -> Option<Self> {
+        let base = ["LOCKKEEPER_CACHE_DIR", "XDG_CACHE_HOME", "RUNNER_TOOL_CACHE"]
+            .into_iter()
+            .find_map(|name| env.get(name).map(PathBuf::from))
+            .or_else(|| env.get("HOME").map(|home| Path::new(home).join(".cache")))?;
+        let root = base.join("lockkeeper").join("shadow");
+        fs::create_dir_all(&root).ok()?;
+        // Whoever can write here decides what our server runs.
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(&root, fs::Permissions::from_mode(0o700)).ok()?;
+        Some(Self { root })
+    }
+
+    pub(super) fn holds(&self, key: &str) -> bool {
+        self.root.join(key).join("password").exists()
+    }
+
+    /// Copies an entry to `data`, which must not exist, and returns the superuser's password in it.
+    pub(super) fn fetch(&self, key: &str, data: &Path) -> Option<Secret> {
+        let entry = self.root.join(key);
+        let password = fs::read_to_string(entry.join("password")).ok()?;
+        if let Err(error) = copy(&entry.join("data"), data) {
+            log::debug!("the cached shadow {key} is not usable: {error}");
+            let _ = fs::remove_dir_all(data);
+            return None;
+        }
+        // The time of the last use decides what is deleted first.
+        let _ = fs::write(entry.join("used"), "");
+        Some(Secret::new(password))
+    }
+
+    /// Keeps a copy of a data directory at rest. A failure costs the next run time, nothing else.
+    pub(super) fn store(&self, key: &str, data: &Path, password: &Secret) {
+        let kept = tempfile::Builder::new().prefix("new-").tempdir_in(&self.root).and_then(|new| {
+            copy(data, &new.path().join("data"))?;
+            fs::write(new.path().join("password"), password.expose())?;
+            fs::write(new.path().join("used"), "")?;
+            let path = new.keep();
+            fs::rename(&path, self.root.join(key)).inspect_err(|_| {
+                // Another run was first.
+                let _ = fs::remove_dir_all(&path);
+            })
+        });
+        if let Err(error) = kept {
+            log::debug!("the shadow {key} is not kept: {error}");
+        }
+        self.trim(key);
+    }
+
+    /// Deletes the entries used longest ago until the rest fits.
+    fn trim(&self, keep: &str) {
+        let Ok(entries) = fs::read_dir(&self.root) else { return };
+        let mut found: Vec<(SystemTime, u64, PathBuf)> = entries
+            .flatten()
+            .filter_map(|entry| {
+                let path = entry.path();
+                let used = fs::metadata(path.join("used")).or_else(|_| fs::metadata(&path)).ok()?;
+                Some((used.modified().ok()?, size(&path), path))
+            })
+            .collect();
+        found.sort_by(|a, b| b.cmp(a));
+        let mut total = 0;
+        for (at, (used, bytes, path)) in found.into_iter().enumerate() {
+            total += bytes;
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let fresh = used.elapsed().is_ok_and(|age| age.as_secs() < 600);
+            // What another run is writing now is young; what one left half-written is not.
+            let half = name.starts_with("new-") || name.starts_with("old-");
+            if name != keep && ((half && !fresh) || (!half && (total > MAX_BYTES || at >= MAX_ENTRIES))) {
+                let away = self.root.join(format!("old-{name}-{}", std::process::id()));
+                if fs::rename(&path, &away).is_ok() {
+                    let _ = fs::remove_dir_all(away);
+                }
+            }
+        }
+    }
+}
+
+/// Copies a folder and all in it, without the lock file of a server.
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else if entry.file_name() != "postmaster.pid" {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    fs::set_permissions(to, fs::metadata(from)?.permissions())
+}
+
+/// Bytes in a folder.
+pub(super) fn size(path: &Path) -> u64 {
+    let Ok(entries) = fs::read_dir(path) else { return 0 };
+    entries
+        .flatten()
+        .map(|entry| match entry.metadata() {
+            Ok(data) if data.is_dir() => size(&entry.path()),
+            Ok(data) => data.len(),
+            Err(_) => 0,
+        })
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_stored_is_fetched_and_the_second_writer_loses_quietly() {
+        let home = tempfile::tempdir().unwrap();
+        let env = Env::new([("XDG_CACHE_HOME".into(), home.path().into())]);
+        let cache = Cache::open(&env).unwrap();
+        let data = home.path().join("data");
+        fs::create_dir(&data).unwrap();
+        fs::write(data.join("PG_VERSION"), "15").unwrap();
+        fs::write(data.join("postmaster.pid"), "1").unwrap();
+        cache.store("key", &data, &Secret::new("one"));
+        cache.store("key", &data, &Secret::new("two"));
+        let copy = home.path().join("copy");
+        assert_eq!(cache.fetch("key", &copy).unwrap().expose(), "one");
+        assert!(copy.join("PG_VERSION").exists() && !copy.join("postmaster.pid").exists());
+        assert!(cache.fetch("other", &home.path().join("x")).is_none());
+        assert_eq!(fs::read_dir(home.path().join("lockkeeper/shadow")).unwrap().count(), 1);
+    }
+}
