@@ -10,7 +10,9 @@
 mod catalog;
 mod context;
 mod engine;
+mod names;
 mod sink;
+mod tautology;
 
 pub(crate) use catalog::ALL;
 pub(crate) use context::{Base, ChangeContext, Context, FileContext};

@@ -1,0 +1,110 @@
+//! Which objects a statement creates, drops or renames, by the names written.
+
+use crate::sql::ast::{self, AlterTableType, Name, Node, NodeEnum, ObjectType};
+
+/// The objects that a statement creates.
+pub(crate) fn created(node: &NodeEnum) -> Vec<(ObjectType, Name)> {
+    let dotted = |nodes: &[Node]| Name::from_parts(&ast::strings(nodes));
+    let one = |kind: ObjectType, name: Option<Name>| name.map(|name| (kind, name)).into_iter().collect();
+    match node {
+        NodeEnum::CreateStmt(create) => one(ObjectType::ObjectTable, create.relation.as_ref().map(Name::of)),
+        NodeEnum::ViewStmt(view) => one(ObjectType::ObjectView, view.view.as_ref().map(Name::of)),
+        NodeEnum::CreateTableAsStmt(create) => {
+            let name = create.into.as_ref().and_then(|into| into.rel.as_ref()).map(Name::of);
+            one(create.objtype(), name)
+        }
+        NodeEnum::CreateFunctionStmt(create) => {
+            let kind =
+                if create.is_procedure { ObjectType::ObjectProcedure } else { ObjectType::ObjectFunction };
+            one(kind, dotted(&create.funcname))
+        }
+        NodeEnum::CreateEnumStmt(create) => one(ObjectType::ObjectType, dotted(&create.type_name)),
+        NodeEnum::CompositeTypeStmt(create) => {
+            one(ObjectType::ObjectType, create.typevar.as_ref().map(Name::of))
+        }
+        NodeEnum::CreateRangeStmt(create) => one(ObjectType::ObjectType, dotted(&create.type_name)),
+        NodeEnum::CreateDomainStmt(create) => one(ObjectType::ObjectDomain, dotted(&create.domainname)),
+        NodeEnum::CreateSeqStmt(create) => {
+            one(ObjectType::ObjectSequence, create.sequence.as_ref().map(Name::of))
+        }
+        NodeEnum::DefineStmt(define) => one(define.kind(), dotted(&define.defnames)),
+        NodeEnum::CreateExtensionStmt(create) => {
+            one(ObjectType::ObjectExtension, Some(Name::bare(&create.extname)))
+        }
+        NodeEnum::CreateTrigStmt(create) => {
+            one(ObjectType::ObjectTrigger, create.relation.as_ref().map(|table| on(table, &create.trigname)))
+        }
+        NodeEnum::CreatePolicyStmt(create) => {
+            one(ObjectType::ObjectPolicy, create.table.as_ref().map(|table| on(table, &create.policy_name)))
+        }
+        // A rename makes the new name.
+        NodeEnum::RenameStmt(rename) => {
+            let schema = match (&rename.relation, &rename.object) {
+                (Some(relation), _) => Name::of(relation).schema,
+                (None, Some(object)) => ast::name(object).and_then(|name| name.schema),
+                _ => None,
+            };
+            one(rename.rename_type(), Some(Name { schema, name: rename.newname.clone() }))
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The objects that a `DROP` names. Triggers and policies are given as `table.name`.
+pub(crate) fn dropped(node: &NodeEnum) -> Vec<(ObjectType, Name)> {
+    let NodeEnum::DropStmt(drop) = node else { return Vec::new() };
+    drop.objects.iter().filter_map(ast::name).map(|name| (drop.remove_type(), name)).collect()
+}
+
+/// A trigger's or policy's name beside its table's, as [`ast::name`] reads it off a `DROP`.
+fn on(table: &ast::RangeVar, name: &str) -> Name {
+    Name::qualified(table.relname.clone(), name)
+}
+
+/// Whether two kinds of object live under one name: functions, procedures and aggregates do, and
+/// so do tables, views and sequences.
+pub(crate) fn same_namespace(a: ObjectType, b: ObjectType) -> bool {
+    use ObjectType as T;
+    let class = |kind: ObjectType| match kind {
+        T::ObjectFunction | T::ObjectProcedure | T::ObjectAggregate | T::ObjectRoutine => 1,
+        T::ObjectTable | T::ObjectView | T::ObjectMatview | T::ObjectForeignTable | T::ObjectSequence => 2,
+        T::ObjectType | T::ObjectDomain => 3,
+        other => 100 + other as i32,
+    };
+    class(a) == class(b)
+}
+
+/// Whether two names as written can mean the same object.
+pub(crate) fn same_name(a: &Name, b: &Name) -> bool {
+    a.name == b.name && (a.schema == b.schema || a.schema.is_none() || b.schema.is_none())
+}
+
+/// What the manual calls a kind of object, in lower case.
+pub(crate) fn kind_in_words(kind: ObjectType) -> &'static str {
+    use ObjectType as T;
+    match kind {
+        T::ObjectTable => "table",
+        T::ObjectView => "view",
+        T::ObjectMatview => "materialized view",
+        T::ObjectForeignTable => "foreign table",
+        T::ObjectFunction => "function",
+        T::ObjectProcedure => "procedure",
+        T::ObjectAggregate => "aggregate",
+        T::ObjectRoutine => "routine",
+        T::ObjectType => "type",
+        T::ObjectDomain => "domain",
+        T::ObjectSequence => "sequence",
+        T::ObjectExtension => "extension",
+        T::ObjectTrigger => "trigger",
+        T::ObjectPolicy => "policy",
+        T::ObjectSchema => "schema",
+        T::ObjectColumn => "column",
+        T::ObjectRole => "role",
+        _ => "object",
+    }
+}
+
+/// The tables whose column a subcommand of `ALTER TABLE` drops.
+pub(crate) fn is(command: &ast::AlterTableCmd, kind: AlterTableType) -> bool {
+    command.subtype() == kind
+}
