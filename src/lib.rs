@@ -2,9 +2,11 @@
 
 mod commands;
 mod config;
+mod db;
 mod env;
 mod error;
 mod finding;
+mod interrupt;
 mod lock;
 mod migration;
 mod rehearsal;
