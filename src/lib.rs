@@ -9,6 +9,8 @@ mod finding;
 mod interrupt;
 mod lock;
 mod migration;
+#[allow(unused_imports)] // its faces are re-exported by the library
+mod patterns;
 mod rehearsal;
 mod report;
 mod rules;
