@@ -1,4 +1,5 @@
 //! The one integration binary: everything here drives the program itself, against a real Postgres.
 
 mod deploy;
+mod patterns;
 mod support;
