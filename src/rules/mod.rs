@@ -9,6 +9,7 @@
 
 mod catalog;
 mod context;
+mod dml;
 mod engine;
 mod names;
 mod sink;

@@ -4,8 +4,8 @@
 
 use std::string::String;
 
-pub(crate) use pg_query::NodeEnum;
 pub(crate) use pg_query::protobuf::*;
+pub(crate) use pg_query::{NodeEnum, NodeRef};
 
 /// A possibly qualified name as written (case already folded by the parser, quotes removed).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -3,8 +3,7 @@
 use crate::{
     finding::{Category, Severity},
     lock::LockMode,
-    rules::{Check, Context, Rule, Sink, tautology::always_true},
-    sql::ast::{Node, NodeEnum, RangeVar, WithClause},
+    rules::{Check, Context, Rule, Sink, dml, tautology::always_true},
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -48,49 +47,17 @@ pub(super) static RULE: Rule = Rule {
 };
 
 fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
-    statement(context.node, context, sink);
-}
-
-fn statement(node: &NodeEnum, context: &Context<'_>, sink: &mut Sink<'_>) {
-    let with: Option<&WithClause> = match node {
-        NodeEnum::DeleteStmt(delete) => {
-            if delete.using_clause.is_empty() {
-                judge("deletes", delete.relation.as_ref(), delete.where_clause.as_deref(), context, sink);
-            }
-            delete.with_clause.as_ref()
+    for change in dml::changes(context.node) {
+        if change.verb == "inserts into" || !change.joins.is_empty() {
+            continue;
         }
-        NodeEnum::UpdateStmt(update) => {
-            if update.from_clause.is_empty() {
-                judge("changes", update.relation.as_ref(), update.where_clause.as_deref(), context, sink);
-            }
-            update.with_clause.as_ref()
+        let table = context.resolve(change.target);
+        if context.is_live(&table) && change.condition.is_none_or(always_true) {
+            let verb = change.verb;
+            sink.report(format!(
+                "{verb} every row of `{table}` in one transaction; each row stays locked until it commits"
+            ))
+            .on(&table);
         }
-        NodeEnum::SelectStmt(select) => select.with_clause.as_ref(),
-        NodeEnum::InsertStmt(insert) => insert.with_clause.as_ref(),
-        _ => None,
-    };
-    for node in with.map(|with| with.ctes.as_slice()).unwrap_or_default() {
-        if let Some(NodeEnum::CommonTableExpr(cte)) = &node.node
-            && let Some(inner) = cte.ctequery.as_ref().and_then(|query| query.node.as_ref())
-        {
-            statement(inner, context, sink);
-        }
-    }
-}
-
-fn judge(
-    verb: &str,
-    range: Option<&RangeVar>,
-    condition: Option<&Node>,
-    context: &Context<'_>,
-    sink: &mut Sink<'_>,
-) {
-    let Some(range) = range else { return };
-    let table = context.resolve(range);
-    if context.is_live(&table) && condition.is_none_or(always_true) {
-        sink.report(format!(
-            "{verb} every row of `{table}` in one transaction; each row stays locked until it commits"
-        ))
-        .on(&table);
     }
 }

@@ -1,0 +1,96 @@
+//! Data changes of many rows inside a schema migration.
+
+use crate::{
+    finding::{Category, Severity},
+    lock::LockMode,
+    migration::DirectiveKind,
+    rules::{
+        Check, Context, Rule, Sink,
+        dml::{self, Dml},
+        tautology::always_true,
+    },
+};
+
+pub(super) static RULE: Rule = Rule {
+    name: "bulk-dml",
+    category: Category::Lock,
+    severity: Severity::Warning,
+    summary: "changes many rows inside the migration's transaction",
+    why: "Each row stays locked until the migration commits, the table bloats, replication falls \
+          behind, and a schema change in the same transaction holds its own lock all that time.",
+    instead: "Run it in batches, each committed: put `-- lockkeeper: backfill table=… key=… batch=5000` \
+              above it in a file of its own.",
+    sources: &["https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-ROWS"],
+    peers: &[
+        "pf:update-in-migration",
+        "pgm:PGM301",
+        "pgm:PGM302",
+        "pgm:PGM303",
+        "bb:statement_affected_row_limit",
+        "gl:update_large_table",
+    ],
+    takes: Some(LockMode::RowExclusive),
+    given: "create table public.orders (id bigint primary key, status text);
+            alter table public.orders enable row level security;
+            create table public.archive (id bigint primary key, status text);
+            alter table public.archive enable row level security;",
+    bad: &[
+        "update public.orders set status = 'new' where status is null;",
+        "delete from orders where status = 'gone';",
+        "insert into archive select id, status from orders where status = 'done';",
+    ],
+    good: &[
+        "update public.orders set status = 'new' where id = 42;",
+        "delete from public.orders where id in (1, 2, 3);",
+        "insert into public.orders values (1, 'a'), (2, 'b');",
+        "insert into public.orders (id) select g from generate_series(1, 3) g;",
+        "create table app.t (id bigint primary key, a int);\nupdate app.t set a = 1 where a is null;",
+        "-- lockkeeper: backfill table=public.orders key=id batch=1000\nupdate public.orders set status = 'new' where status is null;",
+    ],
+    checks: &[Check::Statement(check)],
+    ..Rule::BLANK
+};
+
+fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
+    let at = context.at();
+    let batched = context.migration.directives.iter().any(|directive| {
+        matches!(directive.kind, DirectiveKind::Backfill(_))
+            && directive.section == at.direction
+            && directive.statement == Some(at.statement)
+    });
+    if batched {
+        return;
+    }
+    for change in dml::changes(context.node) {
+        let table = context.resolve(change.target);
+        if context.is_live(&table) && is_bulk(&change, context) {
+            sink.report(format!(
+                "{} many rows of `{table}` in one transaction; each stays locked until it commits",
+                change.verb
+            ))
+            .on(&table);
+        }
+    }
+}
+
+fn is_bulk(change: &Dml<'_>, context: &Context<'_>) -> bool {
+    let table = context.resolve(change.target);
+    if change.verb != "inserts into" {
+        // Without a condition it is `dml-without-where`'s to say.
+        let everything = change.joins.is_empty() && change.condition.is_none_or(always_true);
+        return !everything && !dml::picks_by_key(change.condition, &table, context);
+    }
+    let Some(select) = change.select.filter(|select| select.values_lists.is_empty()) else { return false };
+    let sources: Vec<_> = select
+        .from_clause
+        .iter()
+        .flat_map(dml::reads)
+        .map(|name| context.catalog.resolve(&name, context.session))
+        .filter(|source| context.is_live(source))
+        .collect();
+    match sources.as_slice() {
+        [] => false,
+        [source] => !dml::picks_by_key(change.condition, source, context),
+        _ => true,
+    }
+}

@@ -1,0 +1,159 @@
+//! `CASCADE` on a drop.
+
+use crate::{
+    finding::{Category, Direction, Severity},
+    rules::{Check, Context, Rule, Sink, names},
+    schema::At,
+    sql::ast::{AlterTableType, DropBehavior, Name, NodeEnum, ObjectType},
+};
+
+pub(super) static RULE: Rule = Rule {
+    name: "drop-cascade",
+    category: Category::DataLoss,
+    severity: Severity::Error,
+    summary: "drops whatever depends on the object, unseen",
+    why: "Views, foreign keys, policies, triggers, columns and functions that use it disappear without \
+          being named in the migration or in its review.",
+    instead: "Drop the dependents by name first, then the object without CASCADE.",
+    sources: &["https://www.postgresql.org/docs/current/ddl-depend.html"],
+    peers: &[
+        "sfm:destructive-cascade",
+        "sfm:destructive-general-cascade",
+        "pgm:PGM202",
+        "bb:statement_disallow_rm_tbl_cascade",
+        "pgr:general/drop-cascade",
+    ],
+    given: "create table public.orders (id bigint primary key, note text);
+            alter table public.orders enable row level security;
+            create type public.mood as enum ('ok');",
+    bad: &[
+        "alter table public.orders drop column note cascade;",
+        "drop type public.mood cascade;",
+        "drop table public.orders cascade;",
+    ],
+    good: &[
+        "create table app.t (id bigint primary key);\ndrop table app.t cascade;",
+        "create type app.k as enum ('a');\ndrop type app.k cascade;",
+    ],
+    also: &["drop-column", "drop-object", "drop-table"],
+    checks: &[Check::Statement(check)],
+    ..Rule::BLANK
+};
+
+fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
+    match context.node {
+        NodeEnum::DropStmt(drop) if drop.behavior() == DropBehavior::DropCascade => {
+            for (kind, name) in names::dropped(context.node) {
+                let meaningless = matches!(
+                    kind,
+                    ObjectType::ObjectTrigger | ObjectType::ObjectPolicy | ObjectType::ObjectRule
+                );
+                if !meaningless && existed(kind, &name, context) {
+                    say(
+                        format!("{} `{name}`", names::kind_in_words(kind)),
+                        &name.to_string(),
+                        &dependents(&name, context),
+                        context,
+                        sink,
+                    );
+                }
+            }
+        }
+        NodeEnum::AlterTableStmt(_) => {
+            let Some((table, commands)) = context.alter_table() else { return };
+            let relation = context.relation(&table);
+            for command in commands {
+                if command.behavior() != DropBehavior::DropCascade || !context.is_live(&table) {
+                    continue;
+                }
+                let (what, born): (_, Option<At>) = match command.subtype() {
+                    AlterTableType::AtDropColumn => (
+                        "column",
+                        relation
+                            .and_then(|relation| relation.column(&command.name))
+                            .and_then(|column| column.born),
+                    ),
+                    AlterTableType::AtDropConstraint => (
+                        "constraint",
+                        relation
+                            .and_then(|relation| relation.constraint(&command.name))
+                            .and_then(|constraint| constraint.born),
+                    ),
+                    _ => continue,
+                };
+                if born.is_none() {
+                    say(
+                        format!("{what} `{}` of `{table}`", command.name),
+                        &format!("{table}.{}", command.name),
+                        &[],
+                        context,
+                        sink,
+                    );
+                }
+            }
+        }
+        NodeEnum::DropOwnedStmt(drop) if drop.behavior() == DropBehavior::DropCascade => {
+            say("everything that a role owns".into(), "DROP OWNED", &[], context, sink);
+        }
+        _ => {}
+    }
+}
+
+fn say(what: String, object: &str, dependents: &[String], context: &Context<'_>, sink: &mut Sink<'_>) {
+    let reach = match dependents {
+        [] => "everything that depends on it".to_owned(),
+        some => some.join(", "),
+    };
+    let report = sink.report(format!("drops {what} and, by CASCADE, {reach}")).object(object);
+    if context.direction == Direction::Down {
+        report.severity(Severity::Warning);
+    }
+}
+
+/// Whether the object may have been there before the change.
+fn existed(kind: ObjectType, name: &Name, context: &Context<'_>) -> bool {
+    use ObjectType as T;
+    let matches = |schema: &str, other: &str| {
+        other == name.name && name.schema.as_deref().is_none_or(|wanted| wanted == schema)
+    };
+    let catalog = context.catalog;
+    let born: Option<At> = match kind {
+        T::ObjectSchema => catalog.schemas.get(&name.name).copied().flatten(),
+        T::ObjectExtension => catalog.extensions.get(&name.name).and_then(|extension| extension.born),
+        T::ObjectType | T::ObjectDomain => {
+            catalog.types.values().find(|ty| matches(&ty.name.schema, &ty.name.name)).and_then(|ty| ty.born)
+        }
+        T::ObjectFunction | T::ObjectProcedure | T::ObjectAggregate | T::ObjectRoutine => catalog
+            .routines
+            .iter()
+            .find(|(routine, _)| matches(&routine.schema, &routine.name))
+            .and_then(|(_, overloads)| overloads.first())
+            .and_then(|routine| routine.born),
+        T::ObjectIndex => {
+            let index = catalog.resolve(name, context.session);
+            catalog.index(&index).and_then(|(_, index)| index.born)
+        }
+        _ => {
+            let relation = catalog.resolve(name, context.session);
+            let born = context.relation(&relation).and_then(|relation| relation.born);
+            return born.is_none() && context.is_live(&relation);
+        }
+    };
+    born.is_none()
+}
+
+/// Foreign keys and views known to depend on a relation.
+fn dependents(name: &Name, context: &Context<'_>) -> Vec<String> {
+    let target = context.catalog.resolve(name, context.session);
+    let keys =
+        context.catalog.referencing(&target).into_iter().map(|(relation, constraint)| {
+            format!("foreign key `{}` of `{}`", constraint.name, relation.name)
+        });
+    let views = context
+        .catalog
+        .relations
+        .values()
+        .filter(|relation| relation.reads.contains(&target))
+        .map(|view| format!("view `{}`", view.name));
+    keys.chain(views).collect()
+}

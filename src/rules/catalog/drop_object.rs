@@ -1,0 +1,127 @@
+//! Dropping a view, function, type, sequence, extension or trigger that is in use.
+
+use crate::{
+    finding::{Category, Severity},
+    rules::{ChangeContext, Check, Rule, Sink, names},
+    schema::{Session, Transaction},
+    sql::ast::{Name, NodeEnum, ObjectType},
+};
+
+pub(super) static RULE: Rule = Rule {
+    name: "drop-object",
+    category: Category::Compatibility,
+    severity: Severity::Warning,
+    summary: "drops an object that code may call",
+    why: "Callers fail, or a protection that a trigger gave is silently gone.",
+    instead: "Replace it in place (`CREATE OR REPLACE`), or remove its callers in a release before.",
+    sources: &["https://www.postgresql.org/docs/current/sql-dropview.html"],
+    peers: &[
+        "sq:ban-drop-view",
+        "sq:ban-drop-function",
+        "sq:ban-drop-type",
+        "sq:ban-drop-domain",
+        "sq:ban-drop-sequence",
+        "sq:ban-drop-extension",
+        "sq:ban-drop-trigger",
+        "pgls:ban-drop-trigger",
+        "pf:drop-trigger",
+        "psd:CORRECTNESS",
+    ],
+    given: "create view app.names as select 1 as one;
+            create function app.two() returns int language sql immutable set search_path = '' as 'select 2';
+            create sequence app.numbers;",
+    bad: &["drop view app.names;", "drop function app.two();", "DROP SEQUENCE IF EXISTS app.numbers;"],
+    good: &[
+        "drop view app.names;\ncreate view app.names as select 2 as one;",
+        "drop function app.two();\ncreate function app.two() returns bigint language sql immutable set search_path = '' as 'select 2::bigint';",
+        "create view app.v as select 1 as one;\ndrop view app.v;",
+        "drop view if exists app.never_there;",
+    ],
+    also: &["recreate-resets-acl"],
+    checks: &[Check::Change(check)],
+    ..Rule::BLANK
+};
+
+fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
+    for (index, unit) in context.units.iter().enumerate() {
+        for (kind, name) in names::dropped(&unit.node) {
+            if !covered(kind) {
+                continue;
+            }
+            let made = |units: &[std::sync::Arc<crate::schema::Unit>], same_transaction: bool| {
+                units
+                    .iter()
+                    .filter(|other| !same_transaction || other.at.transaction == unit.at.transaction)
+                    .any(|other| {
+                        names::created(&other.node).iter().any(|(other, made)| {
+                            names::same_namespace(*other, kind) && names::same_name(made, &name)
+                        })
+                    })
+            };
+            let born_here = made(&context.units[..index], false);
+            let made_again = made(&context.units[index + 1..], true);
+            if born_here || made_again || guarded_no_op(&unit.node, kind, &name, context) {
+                continue;
+            }
+            let what = names::kind_in_words(kind);
+            let object = match (kind, &name.schema) {
+                (ObjectType::ObjectTrigger, Some(table)) => format!("`{}` on `{table}`", name.name),
+                _ => format!("`{name}`"),
+            };
+            let loss = match kind {
+                ObjectType::ObjectTrigger => "what it did for each write stops",
+                ObjectType::ObjectExtension => "everything that it provides goes with it",
+                _ => "code that still uses it fails",
+            };
+            sink.report_at(unit.at, unit.span.clone(), format!("drops {what} {object}; {loss}"))
+                .object(&name);
+        }
+    }
+}
+
+fn covered(kind: ObjectType) -> bool {
+    use ObjectType as T;
+    matches!(
+        kind,
+        T::ObjectView
+            | T::ObjectMatview
+            | T::ObjectFunction
+            | T::ObjectProcedure
+            | T::ObjectAggregate
+            | T::ObjectRoutine
+            | T::ObjectType
+            | T::ObjectDomain
+            | T::ObjectSequence
+            | T::ObjectExtension
+            | T::ObjectTrigger
+            | T::ObjectForeignTable
+    )
+}
+
+/// `IF EXISTS` of something that the whole history never made: a habit, not a drop.
+fn guarded_no_op(node: &NodeEnum, kind: ObjectType, name: &Name, context: &ChangeContext<'_>) -> bool {
+    use ObjectType as T;
+    let NodeEnum::DropStmt(drop) = node else { return false };
+    if !drop.missing_ok || !context.before.has_history {
+        return false;
+    }
+    let before = context.before;
+    let schema_fits = |schema: &str| name.schema.as_deref().is_none_or(|wanted| wanted == schema);
+    match kind {
+        T::ObjectFunction | T::ObjectProcedure | T::ObjectAggregate | T::ObjectRoutine => {
+            !before.routines.keys().any(|routine| routine.name == name.name && schema_fits(&routine.schema))
+        }
+        T::ObjectType | T::ObjectDomain => {
+            !before.types.keys().any(|ty| ty.name == name.name && schema_fits(&ty.schema))
+        }
+        T::ObjectExtension => !before.extensions.contains_key(&name.name),
+        T::ObjectTrigger => !before.relations.values().any(|relation| {
+            name.schema.as_deref() == Some(relation.name.name.as_str())
+                && relation.triggers.iter().any(|trigger| trigger.name == name.name)
+        }),
+        _ => {
+            let session = Session::new(Transaction::default());
+            before.relation(&before.resolve(name, &session)).is_none()
+        }
+    }
+}

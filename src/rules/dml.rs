@@ -1,0 +1,170 @@
+//! The data changes inside a statement, those in its WITH queries included.
+
+use crate::{
+    rules::Context,
+    schema::{QName, Relation},
+    sql::ast::{AExprKind, BoolExprType, Name, Node, NodeEnum, RangeVar, SelectStmt, WithClause, strings},
+};
+
+/// One `INSERT`, `UPDATE` or `DELETE`.
+pub(crate) struct Dml<'a> {
+    /// `inserts into`, `changes`, `deletes`.
+    pub(crate) verb: &'static str,
+    pub(crate) target: &'a RangeVar,
+    pub(crate) condition: Option<&'a Node>,
+    /// Other tables joined (`FROM`, `USING`).
+    pub(crate) joins: &'a [Node],
+    /// Where an `INSERT` gets its rows.
+    pub(crate) select: Option<&'a SelectStmt>,
+}
+
+/// Every data change in a statement, outermost first.
+pub(crate) fn changes(node: &NodeEnum) -> Vec<Dml<'_>> {
+    let mut found = Vec::new();
+    collect(node, &mut found);
+    found
+}
+
+fn collect<'a>(node: &'a NodeEnum, found: &mut Vec<Dml<'a>>) {
+    let with: Option<&WithClause> = match node {
+        NodeEnum::DeleteStmt(delete) => {
+            found.extend(delete.relation.as_ref().map(|target| Dml {
+                verb: "deletes",
+                target,
+                condition: delete.where_clause.as_deref(),
+                joins: &delete.using_clause,
+                select: None,
+            }));
+            delete.with_clause.as_ref()
+        }
+        NodeEnum::UpdateStmt(update) => {
+            found.extend(update.relation.as_ref().map(|target| Dml {
+                verb: "changes",
+                target,
+                condition: update.where_clause.as_deref(),
+                joins: &update.from_clause,
+                select: None,
+            }));
+            update.with_clause.as_ref()
+        }
+        NodeEnum::InsertStmt(insert) => {
+            let select = insert.select_stmt.as_ref().and_then(|node| match &node.node {
+                Some(NodeEnum::SelectStmt(select)) => Some(&**select),
+                _ => None,
+            });
+            found.extend(insert.relation.as_ref().map(|target| Dml {
+                verb: "inserts into",
+                target,
+                condition: select.and_then(|select| select.where_clause.as_deref()),
+                joins: &[],
+                select,
+            }));
+            insert.with_clause.as_ref()
+        }
+        NodeEnum::SelectStmt(select) => select.with_clause.as_ref(),
+        _ => None,
+    };
+    for node in with.map(|with| with.ctes.as_slice()).unwrap_or_default() {
+        if let Some(NodeEnum::CommonTableExpr(cte)) = &node.node
+            && let Some(inner) = cte.ctequery.as_ref().and_then(|query| query.node.as_ref())
+        {
+            collect(inner, found);
+        }
+    }
+}
+
+/// The tables and views that a query reads, WITH queries and subqueries included, its own WITH
+/// names left out.
+pub(crate) fn reads(node: &Node) -> Vec<Name> {
+    let Some(node) = &node.node else { return Vec::new() };
+    let mut ranges = Vec::new();
+    let mut ctes = Vec::new();
+    for (node, ..) in node.nodes() {
+        match node {
+            crate::sql::ast::NodeRef::RangeVar(range) => ranges.push(Name::of(range)),
+            crate::sql::ast::NodeRef::CommonTableExpr(cte) => ctes.push(cte.ctename.clone()),
+            _ => {}
+        }
+    }
+    ranges.retain(|name| name.schema.is_some() || !ctes.contains(&name.name));
+    ranges
+}
+
+/// Whether a condition picks single rows: a key of the table equals something that is not a column.
+pub(crate) fn picks_by_key(condition: Option<&Node>, table: &QName, context: &Context<'_>) -> bool {
+    let Some(condition) = condition else { return false };
+    let keys = keys(context.relation(table));
+    picks(condition, &keys)
+}
+
+fn keys(relation: Option<&Relation>) -> Vec<Vec<String>> {
+    use crate::schema::{ConstraintKind, IndexColumn};
+    let Some(relation) = relation else { return vec![vec!["id".into()]] };
+    let mut keys: Vec<Vec<String>> = relation
+        .constraints
+        .iter()
+        .filter_map(|constraint| match &constraint.kind {
+            ConstraintKind::Primary { columns } | ConstraintKind::Unique { columns } => Some(columns.clone()),
+            _ => None,
+        })
+        .collect();
+    for index in relation.indexes.iter().filter(|index| index.unique && index.predicate.is_none()) {
+        let columns: Option<Vec<String>> = index
+            .columns
+            .iter()
+            .map(|column| match column {
+                IndexColumn::Column(name) => Some(name.clone()),
+                IndexColumn::Expression(_) => None,
+            })
+            .collect();
+        keys.extend(columns);
+    }
+    if keys.is_empty() && !relation.columns_known {
+        keys.push(vec!["id".into()]);
+    }
+    keys
+}
+
+fn picks(condition: &Node, keys: &[Vec<String>]) -> bool {
+    if let Some(NodeEnum::BoolExpr(expression)) = &condition.node
+        && expression.boolop() == BoolExprType::OrExpr
+    {
+        return expression.args.iter().all(|branch| picks(branch, keys));
+    }
+    let mut fixed = Vec::new();
+    equalities(condition, &mut fixed);
+    keys.iter().any(|key| !key.is_empty() && key.iter().all(|column| fixed.contains(column)))
+}
+
+/// The columns that a conjunction sets equal to something fixed.
+fn equalities(condition: &Node, fixed: &mut Vec<String>) {
+    match &condition.node {
+        Some(NodeEnum::BoolExpr(expression)) if expression.boolop() == BoolExprType::AndExpr => {
+            expression.args.iter().for_each(|part| equalities(part, fixed));
+        }
+        Some(NodeEnum::AExpr(expression)) => {
+            let equals = strings(&expression.name).last().is_some_and(|operator| operator == "=");
+            let kind = expression.kind();
+            let kind_fits = matches!(kind, AExprKind::AexprOp | AExprKind::AexprIn | AExprKind::AexprOpAny);
+            let (Some(left), Some(right)) = (&expression.lexpr, &expression.rexpr) else { return };
+            if !equals || !kind_fits {
+                return;
+            }
+            match (column(left), column(right)) {
+                (Some(name), None) => fixed.push(name),
+                (None, Some(name)) if kind == AExprKind::AexprOp => fixed.push(name),
+                _ => {}
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The column that an expression is, casts aside.
+fn column(node: &Node) -> Option<String> {
+    match node.node.as_ref()? {
+        NodeEnum::ColumnRef(column) => strings(&column.fields).pop(),
+        NodeEnum::TypeCast(cast) => column(cast.arg.as_ref()?),
+        _ => None,
+    }
+}
