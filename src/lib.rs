@@ -7,6 +7,7 @@ mod env;
 mod error;
 mod finding;
 mod interrupt;
+mod github;
 mod lock;
 mod migration;
 #[allow(unused_imports)] // its faces are re-exported by the library
