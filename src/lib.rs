@@ -6,8 +6,8 @@ mod db;
 mod env;
 mod error;
 mod finding;
-mod interrupt;
 mod github;
+mod interrupt;
 mod lock;
 mod migration;
 #[allow(unused_imports)] // its faces are re-exported by the library
