@@ -10,7 +10,7 @@ use super::{
     session::{Notices, Session},
     tls,
 };
-use crate::{error::Error, interrupt};
+use crate::{env::Env, error::Error, interrupt};
 
 /// How long "no free connection" and "starting up" are waited out.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -23,9 +23,10 @@ const VARIABLES: [&str; 3] = ["LOCKKEEPER_DATABASE_URL", "SUPABASE_DB_URL", "DAT
 /// `pooler` asks the management API for the pooler's host and user of a project.
 pub(crate) fn resolve(
     option: Option<&str>,
-    variable: &dyn Fn(&str) -> Option<String>,
+    env: &Env,
     pooler: &dyn Fn(&str) -> Result<Option<(String, String)>, Error>,
 ) -> Result<Address, Error> {
+    let variable = |name: &str| env.get(name).map(str::to_owned);
     if let Some(url) = option {
         return Address::parse(url, "--database-url")?.check();
     }
@@ -131,10 +132,8 @@ mod tests {
     use super::*;
 
     fn resolved(option: Option<&str>, variables: &[(&str, &str)]) -> Result<Address, Error> {
-        let variable = |name: &str| {
-            variables.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned())
-        };
-        resolve(option, &variable, &|_| Ok(None))
+        let env = Env::new(variables.iter().map(|(name, value)| (name.into(), value.into())));
+        resolve(option, &env, &|_| Ok(None))
     }
 
     #[test]

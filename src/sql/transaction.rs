@@ -1,0 +1,260 @@
+//! Which statements Postgres refuses to run inside a transaction block.
+//!
+//! From the calls of `PreventInTransactionBlock` in `src/backend` (tcop/utility.c and the commands it
+//! dispatches to). What depends on the catalog (`REINDEX TABLE` of a partitioned table) cannot be
+//! seen here; the server's error 25001 says so, and `-- lockkeeper: transaction off` is the answer.
+
+use super::{
+    ast::{
+        AlterSubscriptionType, AlterTableType, DefElem, DiscardMode, IndexStmt, Name, Node, NodeEnum,
+        ObjectType, ReindexObjectType, TransactionStmtKind, name as name_of, strings,
+    },
+    cut::{Cut, Piece},
+    parse::{parse, with_large_stack},
+    quote::literal,
+};
+
+/// A statement that cannot run in a transaction, with what is needed to see later whether it was
+/// carried out.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Outside {
+    CreateIndex(Box<IndexStmt>),
+    DropIndex(Vec<Name>),
+    /// `REINDEX … CONCURRENTLY` of one index or table; running it again is always right.
+    Reindex(Option<Name>),
+    AddValue {
+        type_name: Name,
+        label: String,
+    },
+    DetachPartition {
+        parent: Name,
+        partition: Name,
+    },
+    /// CREATE of a database, tablespace or subscription: catalog, name column, name.
+    Create(&'static str, &'static str, String),
+    /// DROP of one.
+    Drop(&'static str, &'static str, String),
+    /// VACUUM, ALTER SYSTEM and others that may be run any number of times.
+    Repeatable,
+    /// What may commit by itself and leaves no trace that we could read: CALL and DO in a file with
+    /// `transaction off`.
+    Opaque,
+}
+
+impl Outside {
+    /// Whether it is one of the builds that take only weak locks and wait for old transactions to end.
+    pub(crate) fn is_concurrent(&self) -> bool {
+        matches!(
+            self,
+            Self::CreateIndex(_) | Self::DropIndex(_) | Self::Reindex(Some(_)) | Self::DetachPartition { .. }
+        )
+    }
+}
+
+/// How each statement of a script has to run: `None` in a transaction, else outside, and why.
+///
+/// Statements that do not parse count as transactional: the server will say what is wrong.
+pub(crate) fn modes(sql: &str, cut: &Cut, transaction_off: bool) -> Vec<Option<Outside>> {
+    let pieces: Vec<&Piece> = cut.statements().collect();
+    let texts: Vec<&str> = pieces.iter().map(|piece| &sql[piece.body.clone()]).collect();
+    with_large_stack(|| {
+        let nodes: Vec<Option<NodeEnum>> = texts
+            .iter()
+            .map(|text| parse(text).ok().and_then(|nodes| nodes.into_iter().next()?.node))
+            .collect();
+        nodes
+            .iter()
+            .enumerate()
+            .map(|(at, node)| match node.as_ref()? {
+                NodeEnum::AlterEnumStmt(_) => value_used_later(&nodes, &texts, at),
+                NodeEnum::CallStmt(_) | NodeEnum::DoStmt(_) if transaction_off => Some(Outside::Opaque),
+                node => outside(node),
+            })
+            .collect()
+    })
+}
+
+/// Why one statement cannot run in a transaction block; `None` if it can.
+pub(crate) fn outside(node: &NodeEnum) -> Option<Outside> {
+    match node {
+        NodeEnum::IndexStmt(index) if index.concurrent => Some(Outside::CreateIndex(index.clone())),
+        NodeEnum::DropStmt(drop) if drop.concurrent && drop.remove_type == ObjectType::ObjectIndex as i32 => {
+            Some(Outside::DropIndex(drop.objects.iter().filter_map(name_of).collect()))
+        }
+        NodeEnum::ReindexStmt(reindex) => {
+            let whole = [
+                ReindexObjectType::ReindexObjectSchema,
+                ReindexObjectType::ReindexObjectSystem,
+                ReindexObjectType::ReindexObjectDatabase,
+            ]
+            .iter()
+            .any(|kind| reindex.kind == *kind as i32);
+            let concurrently = option(&reindex.params, "concurrently").is_some_and(|option| is_on(option));
+            if whole {
+                Some(Outside::Reindex(None))
+            } else {
+                concurrently.then(|| Outside::Reindex(reindex.relation.as_ref().map(Name::of)))
+            }
+        }
+        NodeEnum::AlterTableStmt(alter) => {
+            let parent = Name::of(alter.relation.as_ref()?);
+            alter.cmds.iter().find_map(|command| match command.node.as_ref()? {
+                NodeEnum::AlterTableCmd(command)
+                    if command.subtype == AlterTableType::AtDetachPartition as i32 =>
+                {
+                    match command.def.as_ref()?.node.as_ref()? {
+                        NodeEnum::PartitionCmd(detach) if detach.concurrent => {
+                            Some(Outside::DetachPartition {
+                                parent: parent.clone(),
+                                partition: Name::of(detach.name.as_ref()?),
+                            })
+                        }
+                        _ => None,
+                    }
+                }
+                _ => None,
+            })
+        }
+        // ANALYZE shares the node and may run anywhere.
+        NodeEnum::VacuumStmt(vacuum) => vacuum.is_vacuumcmd.then_some(Outside::Repeatable),
+        NodeEnum::ClusterStmt(cluster) => cluster.relation.is_none().then_some(Outside::Repeatable),
+        NodeEnum::AlterSystemStmt(_) => Some(Outside::Repeatable),
+        NodeEnum::DiscardStmt(discard) => {
+            (discard.target == DiscardMode::DiscardAll as i32).then_some(Outside::Repeatable)
+        }
+        NodeEnum::AlterDatabaseStmt(alter) => {
+            option(&alter.options, "tablespace").map(|_| Outside::Repeatable)
+        }
+        NodeEnum::CreatedbStmt(create) => {
+            Some(Outside::Create("pg_database", "datname", create.dbname.clone()))
+        }
+        NodeEnum::DropdbStmt(drop) => Some(Outside::Drop("pg_database", "datname", drop.dbname.clone())),
+        NodeEnum::CreateTableSpaceStmt(create) => {
+            Some(Outside::Create("pg_tablespace", "spcname", create.tablespacename.clone()))
+        }
+        NodeEnum::DropTableSpaceStmt(drop) => {
+            Some(Outside::Drop("pg_tablespace", "spcname", drop.tablespacename.clone()))
+        }
+        // Only a subscription that makes its slot on the publisher needs it.
+        NodeEnum::CreateSubscriptionStmt(create) => {
+            let slot = ["connect", "create_slot"]
+                .iter()
+                .all(|name| option(&create.options, name).is_none_or(|option| is_on(option)));
+            slot.then(|| Outside::Create("pg_subscription", "subname", create.subname.clone()))
+        }
+        NodeEnum::DropSubscriptionStmt(drop) => {
+            Some(Outside::Drop("pg_subscription", "subname", drop.subname.clone()))
+        }
+        NodeEnum::AlterSubscriptionStmt(alter) => {
+            let kinds = [
+                AlterSubscriptionType::AlterSubscriptionRefresh,
+                AlterSubscriptionType::AlterSubscriptionSetPublication,
+                AlterSubscriptionType::AlterSubscriptionAddPublication,
+                AlterSubscriptionType::AlterSubscriptionDropPublication,
+            ];
+            let refreshes = option(&alter.options, "refresh").is_none_or(|option| is_on(option));
+            (refreshes && kinds.iter().any(|kind| alter.kind == *kind as i32)).then_some(Outside::Repeatable)
+        }
+        NodeEnum::TransactionStmt(transaction) => {
+            let kinds = [
+                TransactionStmtKind::TransStmtCommitPrepared,
+                TransactionStmtKind::TransStmtRollbackPrepared,
+            ];
+            kinds.iter().any(|kind| transaction.kind == *kind as i32).then_some(Outside::Opaque)
+        }
+        _ => None,
+    }
+}
+
+/// `ALTER TYPE … ADD VALUE` may run in a transaction, but its value may not be used there, unless the
+/// type is as new. <https://www.postgresql.org/docs/current/sql-altertype.html>
+fn value_used_later(nodes: &[Option<NodeEnum>], texts: &[&str], at: usize) -> Option<Outside> {
+    let Some(NodeEnum::AlterEnumStmt(alter)) = &nodes[at] else { return None };
+    if !alter.old_val.is_empty() {
+        return None;
+    }
+    let type_name = Name::from_parts(&strings(&alter.type_name))?;
+    let is_new = nodes[..at].iter().flatten().any(|node| match node {
+        NodeEnum::CreateEnumStmt(create) => Name::from_parts(&strings(&create.type_name))
+            .is_some_and(|created| created.name == type_name.name),
+        _ => false,
+    });
+    let label = literal(&alter.new_val);
+    let used = texts[at + 1..].iter().any(|text| text.contains(&label));
+    (used && !is_new).then(|| Outside::AddValue { type_name, label: alter.new_val.clone() })
+}
+
+fn option<'a>(options: &'a [Node], name: &str) -> Option<&'a DefElem> {
+    options.iter().find_map(|option| match option.node.as_ref()? {
+        NodeEnum::DefElem(element) if element.defname == name => Some(element.as_ref()),
+        _ => None,
+    })
+}
+
+/// A boolean option: on unless it says otherwise.
+fn is_on(option: &DefElem) -> bool {
+    let Some(value) = option.arg.as_ref().and_then(|arg| arg.node.as_ref()) else { return true };
+    match value {
+        NodeEnum::String(text) => !matches!(text.sval.to_lowercase().as_str(), "false" | "off" | "0" | "no"),
+        NodeEnum::Integer(number) => number.ival != 0,
+        NodeEnum::Boolean(boolean) => boolean.boolval,
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::cut;
+
+    /// `i` for inside, `o` for outside, a letter a statement.
+    fn check(sql: &str, expected: &str) {
+        let modes = modes(sql, &cut(sql), false);
+        let found: String = modes.iter().map(|mode| if mode.is_some() { 'o' } else { 'i' }).collect();
+        assert_eq!(found, expected, "{sql}");
+    }
+
+    #[test]
+    fn concurrent_builds_run_outside() {
+        check("create index concurrently i on t (a)", "o");
+        check("create /* x */ unique index concurrently if not exists i on t (a)", "o");
+        check("create index i on t (a)", "i");
+        check("drop index concurrently i", "o");
+        check("drop index i", "i");
+        check("reindex index concurrently i; reindex (concurrently) table t; reindex table t", "ooi");
+        check("reindex (concurrently false) table t", "i");
+        check("reindex schema s; reindex database d", "oo");
+        check("alter table p detach partition c concurrently", "o");
+        check("alter table p detach partition c; alter table p detach partition c finalize", "ii");
+        check("refresh materialized view concurrently m", "i");
+    }
+
+    #[test]
+    fn maintenance_runs_outside() {
+        check("vacuum t; vacuum (analyze) t; analyze t", "ooi");
+        check("cluster; cluster t using i", "oi");
+        check("alter system set work_mem = '1MB'", "o");
+        check("create database d; drop database d; alter database d set tablespace x", "ooo");
+        check("alter database d set work_mem = '1MB'", "i");
+        check("create tablespace x location '/x'; drop tablespace x", "oo");
+        check("create subscription s connection '' publication p", "o");
+        check("create subscription s connection '' publication p with (connect = false)", "i");
+        check("drop subscription s; alter subscription s refresh publication", "oo");
+    }
+
+    #[test]
+    fn a_new_enum_value_is_outside_only_when_used() {
+        check("alter type mood add value 'ok'; insert into t values ('ok')", "oi");
+        check("alter type mood add value 'ok'; insert into t values ('sad')", "ii");
+        check(
+            "create type mood as enum (); alter type mood add value 'ok'; insert into t values ('ok')",
+            "iii",
+        );
+        check("alter type mood rename value 'a' to 'b'; insert into t values ('b')", "ii");
+    }
+
+    #[test]
+    fn what_does_not_parse_is_left_to_the_server() {
+        check("create table t (; select 1", "i");
+    }
+}
