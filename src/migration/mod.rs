@@ -3,6 +3,8 @@
 //! Pure: texts in, values out. Reading the disk is `workspace`'s, deciding what to run is
 //! [`plan`]'s.
 
+pub(crate) mod plan;
+
 use std::{fmt, ops::Range, sync::Arc};
 
 use serde::{Deserialize, Serialize};
