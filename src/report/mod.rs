@@ -1,10 +1,15 @@
 //! One verdict, many renderings. Pure: values in, text out.
 
 pub(crate) mod escape;
+pub(crate) mod excerpt;
 #[cfg(test)]
 mod fixture;
 pub(crate) mod json;
+pub(crate) mod markdown;
+pub(crate) mod sarif;
 pub(crate) mod terminal;
+mod timeline;
+pub(crate) mod workflow;
 
 use crate::{
     finding::{Finding, Severity},
@@ -71,6 +76,38 @@ impl CheckReport {
         self.findings.iter().filter(|finding| finding.severity == severity).count()
     }
 
+    /// Such as `1 error, 2 warnings, 1 ignored`.
+    fn counts(&self) -> String {
+        let mut parts: Vec<String> =
+            [(Severity::Error, "error"), (Severity::Warning, "warning"), (Severity::Info, "info")]
+                .into_iter()
+                .map(|(severity, noun)| (self.count(severity), noun))
+                .filter(|(number, _)| *number > 0)
+                .map(|(number, noun)| count(number, noun))
+                .collect();
+        if parts.is_empty() {
+            parts.push("no findings".into());
+        }
+        if !self.ignored.is_empty() {
+            parts.push(format!("{} ignored", self.ignored.len()));
+        }
+        parts.join(", ")
+    }
+
+    /// Everything that was not verified, the shadow included, as sentences without a full stop.
+    fn unverified(&self) -> Vec<String> {
+        let shadow = match &self.shadow {
+            ShadowState::Ran => None,
+            ShadowState::Skipped(reason) => {
+                Some(format!("locks and rollback on a shadow database: {reason}"))
+            }
+            ShadowState::Failed(reason) => {
+                Some(format!("locks and rollback, because the shadow database failed: {reason}"))
+            }
+        };
+        shadow.into_iter().chain(self.not_verified.iter().cloned()).collect()
+    }
+
     pub(crate) fn failed(&self) -> bool {
         self.fail_on.is_some_and(|least| self.findings.iter().any(|finding| finding.severity >= least))
     }
@@ -79,6 +116,18 @@ impl CheckReport {
 /// The page that explains a rule.
 pub(crate) fn docs_url(rule: &str) -> String {
     format!("https://github.com/lockkeeper/lockkeeper/blob/main/docs/rules/{rule}.md")
+}
+
+/// A relative reference: everything but unreserved characters and `/` is percent-encoded (RFC 3986).
+fn uri(path: &str) -> String {
+    path.bytes()
+        .map(|byte| match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
+                char::from(byte).to_string()
+            }
+            byte => format!("%{byte:02X}"),
+        })
+        .collect()
 }
 
 /// A number and its noun: `1 error`, `2 errors`.
@@ -132,5 +181,15 @@ impl FileReport {
             (RoundTrip::NotRun, true) => "not verified",
             (RoundTrip::NotRun, false) => "none",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_percent_encoded() {
+        assert_eq!(uri("a b/é#.sql"), "a%20b/%C3%A9%23.sql");
     }
 }

@@ -1,12 +1,13 @@
 //! The report for a person at a terminal, drawn as rustc draws its own.
 //!
-//! Every text that comes from a migration passes [`clean`] first: a file may hold escape sequences.
+//! Every text that comes from a migration passes [`clean`] first, or the renderer's own filter: a
+//! file may hold escape sequences.
 
-use std::fmt::Write;
+use std::{fmt::Write, ops::Range};
 
-use annotate_snippets::{AnnotationKind, Group, Level, Patch, Renderer, Snippet, normalize_untrusted_str};
+use annotate_snippets::{AnnotationKind, Group, Level, Patch, Renderer, Snippet};
 
-use super::{CheckReport, FileReport, ShadowState, count, docs_url, milliseconds};
+use super::{CheckReport, FileReport, count, docs_url, escape, excerpt, milliseconds};
 use crate::{
     finding::{Evidence, Finding, Place, Severity},
     migration::SourceFile,
@@ -55,10 +56,10 @@ fn finding_text(report: &CheckReport, finding: &Finding, color: bool) -> String 
     let label = clean(&label);
     let path = clean(&finding.place.file);
     let message = clean(&finding.message);
-    let source = source_of(report, &finding.place);
+    let source = excerpt::source_of(report, &finding.place);
 
     let mut primary = Group::with_title(level.primary_title(&message).id(finding.rule));
-    primary = match source.and_then(|source| excerpt(source, &finding.place).map(|it| (source, it))) {
+    primary = match source.and_then(|source| lines_of(source, &finding.place).map(|it| (source, it))) {
         Some((source, (first_line, text, span))) => {
             let mut pointer = AnnotationKind::Primary.span(span);
             if !label.is_empty() {
@@ -83,8 +84,8 @@ fn finding_text(report: &CheckReport, finding: &Finding, color: bool) -> String 
         primary = primary.element(Level::HELP.message(clean(help)));
     }
     let edit = finding.edit.as_ref().and_then(|edit| {
-        let source = source_of(report, &edit.place)?;
-        let (first_line, text, span) = excerpt(source, &edit.place)?;
+        let source = excerpt::source_of(report, &edit.place)?;
+        let (first_line, text, span) = lines_of(source, &edit.place)?;
         Some((&source.text[text], first_line, span, edit.text.as_str()))
     });
     if let (None, Some(sql)) = (&edit, &finding.suggestion) {
@@ -102,36 +103,19 @@ fn finding_text(report: &CheckReport, finding: &Finding, color: bool) -> String 
 }
 
 /// The lines of a place: number of the first, their bytes in the text, and the place's bytes in them.
-fn excerpt(
-    source: &SourceFile,
-    place: &Place,
-) -> Option<(usize, std::ops::Range<usize>, std::ops::Range<usize>)> {
-    let start = offset(source, place.line, place.column)?;
-    let end = offset(source, place.end_line, place.end_column)?.max(start);
+fn lines_of(source: &SourceFile, place: &Place) -> Option<(usize, Range<usize>, Range<usize>)> {
+    let Range { start, mut end } = excerpt::span(source, place)?;
     let from = source.lines.start_of(place.line)?;
-    let end = if place.end_line - place.line < LINES_SHOWN {
-        end
-    } else {
-        start + source.text[start..].find('\n').unwrap_or(source.text.len() - start)
-    };
-    let to = end + source.text[end..].find('\n').unwrap_or(source.text.len() - end);
-    Some((place.line, from..to, start - from..end - from))
-}
-
-/// Byte offset of a 1-based line and column (in characters).
-fn offset(source: &SourceFile, line: usize, column: usize) -> Option<usize> {
-    let start = source.lines.start_of(line)?;
-    let rest = &source.text[start..];
-    Some(start + rest.char_indices().nth(column.checked_sub(1)?).map_or(rest.len(), |(at, _)| at))
+    let rest_of_line = |at: usize| at + source.text[at..].find('\n').unwrap_or(source.text.len() - at);
+    if place.end_line - place.line >= LINES_SHOWN {
+        end = rest_of_line(start);
+    }
+    Some((place.line, from..rest_of_line(end), start - from..end - from))
 }
 
 /// The relation of `schema.relation.column`.
 fn relation(object: &str) -> &str {
     object.match_indices('.').nth(1).map_or(object, |(at, _)| &object[..at])
-}
-
-fn source_of<'a>(report: &'a CheckReport, place: &Place) -> Option<&'a SourceFile> {
-    report.files.iter().map(|file| &*file.source).find(|source| source.path == place.file)
 }
 
 fn file_text(out: &mut String, file: &FileReport, paint: &Paint) {
@@ -154,19 +138,10 @@ fn file_text(out: &mut String, file: &FileReport, paint: &Paint) {
 }
 
 fn verdict(out: &mut String, report: &CheckReport, paint: &Paint) {
-    match &report.shadow {
-        ShadowState::Ran => {}
-        ShadowState::Skipped(reason) => {
-            let _ = writeln!(out, "not verified on a shadow database: {}", clean(reason));
-        }
-        ShadowState::Failed(reason) => {
-            let _ = writeln!(out, "not verified, the shadow database failed: {}", clean(reason));
-        }
+    for sentence in report.unverified() {
+        let _ = writeln!(out, "not verified: {}", clean(&sentence));
     }
-    for sentence in &report.not_verified {
-        let _ = writeln!(out, "not verified: {}", clean(sentence));
-    }
-    let counts = summary_counts(report);
+    let counts = report.counts();
     let files = count(report.files.len(), "migration");
     let line = if report.failed() {
         paint.red(&format!("failed: {counts} in {files}"))
@@ -178,29 +153,9 @@ fn verdict(out: &mut String, report: &CheckReport, paint: &Paint) {
     let _ = writeln!(out, "{line}");
 }
 
-/// Such as `1 error, 2 warnings, 1 ignored`.
-pub(super) fn summary_counts(report: &CheckReport) -> String {
-    let mut parts = Vec::new();
-    for (severity, noun) in
-        [(Severity::Error, "error"), (Severity::Warning, "warning"), (Severity::Info, "info")]
-    {
-        match report.count(severity) {
-            0 => {}
-            number => parts.push(count(number, noun)),
-        }
-    }
-    if parts.is_empty() {
-        parts.push("no findings".into());
-    }
-    if !report.ignored.is_empty() {
-        parts.push(format!("{} ignored", report.ignored.len()));
-    }
-    parts.join(", ")
-}
-
-/// Makes text from outside harmless to a terminal. Newlines stay.
+/// Makes text from outside harmless to a terminal, and to a runner that reads it. Newlines stay.
 fn clean(text: &str) -> String {
-    normalize_untrusted_str(text).chars().filter(|c| *c == '\n' || !c.is_control()).collect()
+    escape::log_text(text)
 }
 
 /// Colors, or none.
@@ -297,7 +252,7 @@ mod tests {
           locks public.users ACCESS EXCLUSIVE (40 ms)
           rewrites public.users
 
-        not verified on a shadow database: no Postgres binaries were found
+        not verified: locks and rollback on a shadow database: no Postgres binaries were found
         passed: no findings in 2 migrations
         ");
     }

@@ -1,0 +1,77 @@
+//! Finding the text that a finding is about, and naming the finding by it.
+
+use std::{collections::BTreeMap, ops::Range};
+
+use sha2::{Digest, Sha256};
+
+use super::CheckReport;
+use crate::{
+    finding::{Finding, Place},
+    migration::SourceFile,
+};
+
+/// The file of a place, where its text is at hand.
+pub(super) fn source_of<'a>(report: &'a CheckReport, place: &Place) -> Option<&'a SourceFile> {
+    report.files.iter().map(|file| &*file.source).find(|source| source.path == place.file)
+}
+
+/// The bytes of a place in its file.
+pub(super) fn span(source: &SourceFile, place: &Place) -> Option<Range<usize>> {
+    let start = offset(source, place.line, place.column)?;
+    let end = offset(source, place.end_line, place.end_column)?;
+    Some(start..end.max(start))
+}
+
+/// The text of a place.
+pub(super) fn text<'a>(report: &'a CheckReport, place: &Place) -> Option<&'a str> {
+    let source = source_of(report, place)?;
+    source.text.get(span(source, place)?).filter(|text| !text.is_empty())
+}
+
+/// Byte offset of a 1-based line and column (in characters).
+fn offset(source: &SourceFile, line: usize, column: usize) -> Option<usize> {
+    let start = source.lines.start_of(line)?;
+    let rest = &source.text[start..];
+    Some(start + rest.char_indices().nth(column.checked_sub(1)?).map_or(rest.len(), |(at, _)| at))
+}
+
+/// A name for each finding that stays when lines move: made of rule, file, the statement's text
+/// with its white space evened out, and the number of the occurrence.
+pub(crate) fn fingerprints(report: &CheckReport, findings: &[&Finding]) -> Vec<String> {
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    findings
+        .iter()
+        .map(|finding| {
+            let text = text(report, &finding.place).unwrap_or_default();
+            let even = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            let key = format!("{}\0{}\0{even}", finding.rule, finding.place.file);
+            let count = seen.entry(key.clone()).or_default();
+            let digest = Sha256::digest(format!("{key}\0{count}"));
+            *count += 1;
+            digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::fixture, *};
+
+    #[test]
+    fn a_fingerprint_does_not_know_its_line() {
+        let report = fixture::report();
+        let before = fingerprints(&report, &report.findings.iter().collect::<Vec<_>>());
+        assert_eq!(before[0].len(), 16);
+        let mut moved = fixture::report();
+        let file = &moved.files[0].source;
+        moved.files[0].source = SourceFile::new(file.path.clone(), format!("\n{}", file.text));
+        moved.findings[0].place.line += 1;
+        moved.findings[0].place.end_line += 1;
+        let after = fingerprints(&moved, &moved.findings.iter().collect::<Vec<_>>());
+        assert_eq!(before, after);
+
+        let twice = [&report.findings[0], &report.findings[0]];
+        let both = fingerprints(&report, &twice);
+        assert_ne!(both[0], both[1]);
+    }
+}
