@@ -16,6 +16,8 @@ pub(crate) mod event;
 pub(crate) mod files;
 mod pulls;
 pub(crate) mod review;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use client::{Fault, FaultKind, GitHub, Place as Repository};
 
