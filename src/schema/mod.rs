@@ -6,6 +6,7 @@
 
 mod apply;
 mod body;
+mod expression;
 mod locks;
 mod objects;
 mod platform;
@@ -17,13 +18,16 @@ mod unit;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use body::{Body, bodies};
+pub(crate) use expression::{
+    Touch, Volatility, calls, columns_in, is_system, not_null_proven, proves_not_null, touched,
+};
 pub(crate) use locks::{Claim, Work, claims};
 pub(crate) use objects::{
     Column, Constraint, ConstraintKind, Extension, Generated, Grant, Grantee, Index, IndexColumn,
     Partitioning, Policy, Relation, RelationKind, Routine, RoutineKind, Trigger, TypeDef, TypeKind,
 };
 pub(crate) use session::{Session, Setting, Transaction};
-pub(crate) use types::ColumnType;
+pub(crate) use types::{ColumnType, TypeChange, serial_type};
 pub(crate) use unit::{At, Nesting, Unit};
 
 /// A fully qualified name: case folded as Postgres does, quotes removed.

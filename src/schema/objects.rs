@@ -55,6 +55,8 @@ pub(crate) struct Relation {
     pub(crate) access_method: Option<String>,
     pub(crate) tablespace: Option<String>,
     pub(crate) replica_identity: Option<String>,
+    /// Of a sequence: the table and column that it goes with.
+    pub(crate) owned_by: Option<(QName, String)>,
 }
 
 impl Relation {
@@ -88,6 +90,7 @@ impl Relation {
             access_method: None,
             tablespace: None,
             replica_identity: None,
+            owned_by: None,
         }
     }
 
@@ -124,6 +127,22 @@ pub(crate) struct Column {
     /// `serial` and its relatives: an integer with a sequence of its own.
     pub(crate) serial: bool,
     pub(crate) born: Option<At>,
+}
+
+impl Column {
+    /// A nullable column without default.
+    pub(crate) fn plain(name: impl Into<String>, ty: ColumnType) -> Self {
+        Self {
+            name: name.into(),
+            ty,
+            not_null: false,
+            default: None,
+            identity: None,
+            generated: None,
+            serial: false,
+            born: None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

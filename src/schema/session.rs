@@ -1,8 +1,8 @@
 //! The state of the session as statements run: settings, the open transaction, locks held.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{At, QName};
+use super::{At, Catalog, QName};
 use crate::lock::LockMode;
 
 /// A setting that the migration itself made.
@@ -30,13 +30,29 @@ pub(crate) struct Session {
     /// Every other setting made, lower-case name → value text.
     pub(crate) others: BTreeMap<String, Setting<String>>,
     pub(crate) transaction: Transaction,
+    /// What will be left of the settings when the transaction commits: without `SET LOCAL`.
+    lasting: Option<Box<Session>>,
+    /// States to go back to: the first is that at BEGIN, the others are savepoints.
+    marks: Vec<Mark>,
 }
+
+/// What ROLLBACK brings back.
+#[derive(Debug, Clone)]
+struct Mark {
+    /// Of the savepoint; empty for the transaction itself.
+    name: String,
+    session: Box<Session>,
+    catalog: Arc<Catalog>,
+}
+
+/// `"$user"` names no schema on Supabase.
+const INITIAL_PATH: [&str; 2] = ["public", "extensions"];
 
 impl Session {
     /// A fresh session as the runner opens it (`"$user", public, extensions`).
     pub(crate) fn new(transaction: Transaction) -> Self {
-        Self {
-            search_path: vec!["public".into(), "extensions".into()],
+        let mut session = Self {
+            search_path: INITIAL_PATH.map(str::to_owned).to_vec(),
             search_path_set: None,
             lock_timeout: None,
             statement_timeout: None,
@@ -46,8 +62,161 @@ impl Session {
             timezone: None,
             others: BTreeMap::new(),
             transaction,
+            lasting: None,
+            marks: Vec::new(),
+        };
+        if session.transaction.is_open() {
+            session.lasting = Some(Box::new(session.clone()));
+        }
+        session
+    }
+
+    /// The settings alone, for keeping.
+    fn settings(&self) -> Box<Self> {
+        Box::new(Self { lasting: None, marks: Vec::new(), ..self.clone() })
+    }
+
+    fn restore(&mut self, from: Self) {
+        let Self { transaction, lasting, marks, .. } = self.clone();
+        *self = Self { transaction, lasting, marks, ..from };
+    }
+
+    /// Sets a parameter. `None` as values: back to what the session began with.
+    pub(super) fn set(&mut self, name: &str, values: Option<&[String]>, local: bool, at: At) {
+        if local && !self.transaction.is_open() {
+            // Postgres warns "SET LOCAL can only be used in transaction blocks" and does nothing.
+            return;
+        }
+        self.assign(name, values, local, at);
+        if !local && let Some(lasting) = &mut self.lasting {
+            lasting.assign(name, values, local, at);
         }
     }
+
+    fn assign(&mut self, name: &str, values: Option<&[String]>, local: bool, set_at: At) {
+        let text = values.map(|values| values.join(", "));
+        let setting = text.clone().map(|value| Setting { value, set_at, local });
+        let time = || text.as_deref().and_then(duration).map(|value| Setting { value, set_at, local });
+        match name.to_lowercase().as_str() {
+            "search_path" => {
+                self.search_path_set = values.map(|values| Setting { value: values.to_vec(), set_at, local });
+                self.search_path = match values {
+                    None => INITIAL_PATH.map(str::to_owned).to_vec(),
+                    Some(values) => values
+                        .iter()
+                        .filter(|schema| !schema.is_empty() && *schema != "$user")
+                        .cloned()
+                        .collect(),
+                };
+            }
+            "lock_timeout" => self.lock_timeout = time(),
+            "statement_timeout" => self.statement_timeout = time(),
+            "role" => self.role = setting.filter(|setting| !setting.value.eq_ignore_ascii_case("none")),
+            "session_authorization" => self.session_authorization = setting,
+            "session_replication_role" => self.replication_role = setting,
+            "timezone" => self.timezone = setting,
+            other => {
+                match setting {
+                    Some(setting) => self.others.insert(other.to_owned(), setting),
+                    None => self.others.remove(other),
+                };
+            }
+        }
+    }
+
+    /// RESET ALL leaves the role and the session authorization alone.
+    pub(super) fn reset_all(&mut self) {
+        let fresh = Self::new(Transaction::default());
+        let reset = |session: &mut Self| {
+            let (role, authorization) = (session.role.take(), session.session_authorization.take());
+            session.restore(fresh.clone());
+            session.role = role;
+            session.session_authorization = authorization;
+        };
+        reset(self);
+        self.lasting.as_deref_mut().map_or((), reset);
+    }
+
+    /// `BEGIN`: within a transaction that is open already Postgres only warns.
+    pub(super) fn begin(&mut self, catalog: &Catalog) {
+        if !self.transaction.is_open() {
+            self.lasting = Some(self.settings());
+            self.mark(String::new(), catalog);
+        }
+        self.transaction.explicit = true;
+    }
+
+    /// `COMMIT`, or what ends a transaction without undoing it.
+    pub(super) fn commit(&mut self, chain: bool) {
+        if let Some(lasting) = self.lasting.take() {
+            self.restore(*lasting);
+        }
+        self.end(chain);
+    }
+
+    /// `ROLLBACK`: the model as it was at BEGIN, where that is known.
+    pub(super) fn rollback(&mut self, chain: bool) -> Option<Arc<Catalog>> {
+        let catalog = match self.marks.first().cloned() {
+            Some(mark) if mark.name.is_empty() => {
+                self.restore(*mark.session);
+                Some(mark.catalog)
+            }
+            _ => None,
+        };
+        self.lasting = None;
+        self.end(chain);
+        catalog
+    }
+
+    fn end(&mut self, chain: bool) {
+        self.marks.clear();
+        self.transaction.runner = false;
+        self.transaction.explicit = chain;
+        self.transaction.held.clear();
+        if chain {
+            self.lasting = Some(self.settings());
+        }
+    }
+
+    /// `SAVEPOINT name`.
+    pub(super) fn mark(&mut self, name: String, catalog: &Catalog) {
+        self.marks.push(Mark { name, session: self.settings(), catalog: Arc::new(catalog.clone()) });
+    }
+
+    /// `ROLLBACK TO name`: the savepoint itself stays, later ones go, and so do locks taken since.
+    pub(super) fn back_to(&mut self, name: &str) -> Option<Arc<Catalog>> {
+        let found = self.marks.iter().rposition(|mark| mark.name == name)?;
+        self.marks.truncate(found + 1);
+        let mark = self.marks.last()?.clone();
+        self.transaction.held = mark.session.transaction.held.clone();
+        self.restore(*mark.session);
+        Some(mark.catalog)
+    }
+
+    /// `RELEASE name`.
+    pub(super) fn release(&mut self, name: &str) {
+        if let Some(found) = self.marks.iter().rposition(|mark| mark.name == name) {
+            self.marks.truncate(found);
+        }
+    }
+}
+
+/// A time setting: milliseconds where no unit is named.
+/// <https://www.postgresql.org/docs/current/config-setting.html#CONFIG-SETTING-NAMES-VALUES>
+pub(super) fn duration(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let number: f64 = text[..digits].parse().ok()?;
+    let unit = match text[digits..].trim() {
+        "us" => 0.001,
+        "" | "ms" => 1.0,
+        "s" => 1000.0,
+        "min" => 60_000.0,
+        "h" => 3_600_000.0,
+        "d" => 86_400_000.0,
+        _ => return None,
+    };
+    Duration::try_from_secs_f64(number * unit / 1000.0).ok()
 }
 
 /// The transaction that is open, if any, and what it holds.

@@ -6,9 +6,11 @@ mod parse;
 mod position;
 mod quote;
 mod transaction;
+mod walk;
 
 pub(crate) use cut::{Comment, Cut, Piece, PieceKind, Unclosed, cut};
 pub(crate) use parse::{SyntaxError, deparse, parse, parse_plpgsql, tokens_equal, with_large_stack};
 pub(crate) use position::Lines;
 pub(crate) use quote::{ident, literal, qualified};
 pub(crate) use transaction::{Outside, modes, outside};
+pub(crate) use walk::{walk, walk_all, walk_ref};
