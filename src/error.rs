@@ -19,6 +19,13 @@ pub(crate) struct Problem {
     pub(crate) unreadable: bool,
 }
 
+impl Problem {
+    /// A file that cannot be cut into sections.
+    pub(crate) fn malformed(place: Place, what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { rule: "parse-error", place, what: what.into(), remedy: remedy.into(), unreadable: true }
+    }
+}
+
 /// Which safety guard refused (exit code 7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Guard {

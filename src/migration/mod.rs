@@ -3,7 +3,16 @@
 //! Pure: texts in, values out. Reading the disk is `workspace`'s, deciding what to run is
 //! [`plan`]'s.
 
+mod assemble;
+mod checksum;
+mod control;
+mod directive;
+mod file_name;
+mod load;
 pub(crate) mod plan;
+mod section;
+#[cfg(test)]
+mod tests;
 
 use std::{fmt, ops::Range, sync::Arc};
 
@@ -14,6 +23,8 @@ use crate::{
     finding::{Direction, Place},
     sql::{Cut, Lines},
 };
+
+pub(crate) use load::{Content, Entry, Folder, MAX_BYTES, join, wants};
 
 /// Orders migrations: the number its file name starts with. Positive, fits a Postgres BIGINT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -84,7 +95,8 @@ pub(crate) struct Section {
     pub(crate) file: Arc<SourceFile>,
     pub(crate) form: Form,
     /// The SQL to run. Equal to the file's bytes in `Live` and `BlockComment` form; with the
-    /// comment prefixes removed in `LineComments` form.
+    /// comment prefixes removed in `LineComments` form. A `BEGIN`/`COMMIT` wrapper that was dropped
+    /// is white space here.
     pub(crate) sql: String,
     /// Pairs (offset in `sql`, offset in the file), ascending: between two pairs the texts run in step.
     pub(crate) offsets: Vec<(usize, usize)>,
@@ -96,8 +108,7 @@ pub(crate) struct Section {
 impl Section {
     /// The offset in the file of an offset in `sql`.
     pub(crate) fn file_offset(&self, offset: usize) -> usize {
-        let at = self.offsets.partition_point(|(here, _)| *here <= offset).saturating_sub(1);
-        self.offsets.get(at).map_or(offset, |(here, there)| there + offset.saturating_sub(*here))
+        file_offset(&self.offsets, offset)
     }
 
     /// The place in the file of a byte range of `sql`.
@@ -106,18 +117,26 @@ impl Section {
     }
 }
 
+fn file_offset(offsets: &[(usize, usize)], offset: usize) -> usize {
+    let at = offsets.partition_point(|(here, _)| *here <= offset).saturating_sub(1);
+    offsets.get(at).map_or(offset, |(here, there)| there + offset.saturating_sub(*here))
+}
+
 /// What a `-- lockkeeper: …` comment asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum DirectiveKind {
-    /// `ignore <rule>[, <rule>] <reason>`: for the statement that follows. `squawk-ignore` too.
+    /// `ignore <rule>[, <rule>] <reason>`: for the statement that follows. With `squawk`, it was
+    /// `squawk-ignore <rule>`: squawk's names, and a name that is none of ours is no fault.
     Ignore {
         rules: Vec<String>,
         reason: String,
+        squawk: bool,
     },
-    /// `ignore-file <rule>… <reason>`.
+    /// `ignore-file <rule>[, <rule>] <reason>`; `squawk` as above.
     IgnoreFile {
         rules: Vec<String>,
         reason: String,
+        squawk: bool,
     },
     TransactionOff,
     LockTimeout(std::time::Duration),
@@ -151,6 +170,8 @@ pub(crate) struct Directive {
     pub(crate) section: Direction,
     /// 1-based number (in its section) of the statement that follows; `None` after the last.
     pub(crate) statement: Option<usize>,
+    /// It stands above the sections, and so speaks of both.
+    pub(crate) head: bool,
 }
 
 /// One versioned change.
@@ -188,9 +209,35 @@ impl Migration {
         self.down.as_ref().is_some_and(|down| !down.cut.pieces.is_empty())
     }
 
-    /// Whether the file asks to run outside a transaction.
+    /// Whether the file asks to run its UP outside a transaction.
     pub(crate) fn transaction_off(&self) -> bool {
-        self.directives.iter().any(|directive| directive.kind == DirectiveKind::TransactionOff)
+        self.transaction_off_in(Direction::Up)
+    }
+
+    /// Whether the file asks to run one direction outside a transaction.
+    pub(crate) fn transaction_off_in(&self, direction: Direction) -> bool {
+        self.directives_of(direction).any(|directive| directive.kind == DirectiveKind::TransactionOff)
+    }
+
+    /// The directives that hold for one direction: its own, and those above the sections.
+    pub(crate) fn directives_of(&self, direction: Direction) -> impl Iterator<Item = &Directive> {
+        self.directives.iter().filter(move |directive| directive.section == direction || directive.head)
+    }
+
+    /// The `lock-timeout` that one direction asks for.
+    pub(crate) fn lock_timeout(&self, direction: Direction) -> Option<std::time::Duration> {
+        self.directives_of(direction).find_map(|directive| match directive.kind {
+            DirectiveKind::LockTimeout(duration) => Some(duration),
+            _ => None,
+        })
+    }
+
+    /// The `statement-timeout` that one direction asks for.
+    pub(crate) fn statement_timeout(&self, direction: Direction) -> Option<std::time::Duration> {
+        self.directives_of(direction).find_map(|directive| match directive.kind {
+            DirectiveKind::StatementTimeout(duration) => Some(duration),
+            _ => None,
+        })
     }
 }
 
@@ -205,4 +252,19 @@ pub(crate) struct MigrationSet {
     /// Faults that belong to no single readable migration: duplicates, unreadable files, folders
     /// named like a migration.
     pub(crate) problems: Vec<Problem>,
+}
+
+impl MigrationSet {
+    /// The migration of a version.
+    pub(crate) fn get(&self, version: Version) -> Option<&Migration> {
+        self.migrations.iter().find(|migration| migration.version == version)
+    }
+
+    /// Every problem, of the folder and of each migration, by place.
+    pub(crate) fn all_problems(&self) -> Vec<Problem> {
+        let of_migrations = self.migrations.iter().flat_map(|migration| &migration.problems);
+        let mut problems: Vec<Problem> = self.problems.iter().chain(of_migrations).cloned().collect();
+        problems.sort_by(|a, b| a.place.cmp(&b.place));
+        problems
+    }
 }
