@@ -132,6 +132,7 @@ pub(crate) struct ChangeContext<'a> {
     /// The database after it.
     pub(crate) after: &'a Catalog,
     pub(crate) change: &'a [&'a Migration],
+    pub(crate) base: &'a Base,
     pub(crate) config: &'a Config,
     pub(crate) pg: u32,
     pub(crate) stats: Option<&'a Stats>,

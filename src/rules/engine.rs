@@ -1,13 +1,15 @@
 //! Runs the rules over a change: history into the model, then each file, statement by statement.
 
-use std::{ops::Range, sync::Arc};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
-use super::{ALL, Base, ChangeContext, Check, Context, FileContext, Rule, Sink};
+use super::{ALL, Base, ChangeContext, Check, Context, FileContext, Rule, Sink, catalog};
 use crate::{
     config::Config,
-    finding::{Category, Direction, Evidence, Finding, Severity},
-    migration::{Migration, Section},
-    schema::{At, Body, Catalog, Claim, Nesting, Session, Transaction, Unit, bodies, claims},
+    error::Problem,
+    finding::{Direction, Finding},
+    migration::Migration,
+    rehearsal::Rehearsal,
+    schema::{At, Body, Catalog, Claim, Nesting, QName, Session, Transaction, Unit, bodies, claims},
     sql::{self, ast::NodeEnum},
     stats::Stats,
 };
@@ -21,6 +23,12 @@ pub(crate) struct Input<'a> {
     /// Major version of the target.
     pub(crate) pg: u32,
     pub(crate) stats: Option<&'a Stats>,
+    /// Faults of the folder that belong to no single migration.
+    pub(crate) problems: &'a [Problem],
+    /// What the shadow showed, one for each file of `change`; `None`: it was not asked.
+    pub(crate) rehearsals: Option<&'a [Rehearsal]>,
+    /// Seconds since 1970, to say how old the statistics are; `None`: not said.
+    pub(crate) now: Option<i64>,
 }
 
 /// What a statement of UP is and claims, for reports and plans.
@@ -39,10 +47,12 @@ pub(crate) struct Outcome {
     pub(crate) findings: Vec<Finding>,
     /// One list per file of the change.
     pub(crate) facts: Vec<Vec<Facts>>,
+    /// Partitioned table → its partitions: statistics speak of these only.
+    pub(crate) partitions: BTreeMap<String, Vec<String>>,
 }
 
 /// Runs every rule over the change.
-pub(crate) fn check(input: &Input<'_>) -> Outcome {
+pub(super) fn check(input: &Input<'_>) -> Outcome {
     sql::with_large_stack(|| Run::new(input).run())
 }
 
@@ -73,6 +83,7 @@ impl<'a> Run<'a> {
             let facts = self.section(index, migration, Direction::Up);
             self.out.facts.push(facts);
         }
+        self.out.partitions = self.partitions();
         self.change(&before);
         self.units.clear();
         for (index, migration) in self.input.change.iter().enumerate().rev() {
@@ -94,13 +105,23 @@ impl<'a> Run<'a> {
                     let span = piece.body.clone();
                     let unit = Unit { at, nesting: Nesting::Top, span, text: text.to_owned(), node };
                     for inner in self.inside(&unit, &session) {
-                        self.catalog.apply(&inner, &mut session);
+                        if let Inside::Unit(inner) = inner {
+                            self.catalog.apply(&inner, &mut session);
+                        }
                     }
                     self.catalog.apply(&unit, &mut session);
                 }
             }
         }
         self.catalog.forget_births();
+    }
+
+    fn partitions(&self) -> BTreeMap<String, Vec<String>> {
+        let parents = self.catalog.relations.values().filter(|relation| relation.partitioning.is_some());
+        let names = |parent: &QName| {
+            self.catalog.partitions(parent).iter().map(|child| child.name.to_string()).collect()
+        };
+        parents.map(|parent| (parent.name.to_string(), names(&parent.name))).collect()
     }
 
     fn open_session(&mut self, migration: &Migration) -> Session {
@@ -154,7 +175,8 @@ impl<'a> Run<'a> {
                 Err(error) => {
                     let start = piece.body.start;
                     let span = start + error.span.start..start + error.span.end;
-                    self.syntax_error(section, at, span, &error.message);
+                    let message = format!("does not parse: {}", error.message);
+                    self.sink(&catalog::parse_error::RULE, at, span).report(message);
                     facts.push(Facts { statement: at.statement, kind: String::new(), claims: Vec::new() });
                 }
             }
@@ -167,22 +189,30 @@ impl<'a> Run<'a> {
         let claims = self.look(migration, &unit, session);
         let facts = Facts { statement: unit.at.statement, kind: kind(&unit.node), claims };
         for inner in self.inside(&unit, session) {
-            self.look(migration, &inner, session);
-            self.advance(inner, session);
+            match inner {
+                Inside::Unit(inner) => {
+                    self.look(migration, &inner, session);
+                    self.advance(inner, session);
+                }
+                Inside::Opaque(why) => {
+                    let message = format!("{why}: what it runs was not checked");
+                    self.sink(&catalog::opaque_sql::RULE, unit.at, unit.span.clone()).report(message);
+                }
+            }
         }
         self.advance(unit, session);
         facts
     }
 
     /// What a DO block or a called routine runs.
-    fn inside(&self, unit: &Unit, session: &Session) -> Vec<Unit> {
+    fn inside(&self, unit: &Unit, session: &Session) -> Vec<Inside> {
         bodies(&unit.node, &unit.text, &self.catalog, session)
             .into_iter()
-            .filter_map(|body| match body {
+            .map(|body| match body {
                 Body::Statement { node, nesting, text } => {
-                    Some(Unit { at: unit.at, nesting, span: unit.span.clone(), text, node: *node })
+                    Inside::Unit(Unit { at: unit.at, nesting, span: unit.span.clone(), text, node: *node })
                 }
-                Body::Opaque(_) => None,
+                Body::Opaque(why) => Inside::Opaque(why),
             })
             .collect()
     }
@@ -237,6 +267,7 @@ impl<'a> Run<'a> {
             before,
             after: &self.catalog,
             change: self.input.change,
+            base: self.input.base,
             config: self.input.config,
             pg: self.input.pg,
             stats: self.input.stats,
@@ -253,24 +284,13 @@ impl<'a> Run<'a> {
     fn sink(&mut self, rule: &'static Rule, at: At, span: Range<usize>) -> Sink<'_> {
         Sink { rule, change: self.input.change, at, span, found: &mut self.out.findings }
     }
+}
 
-    fn syntax_error(&mut self, section: &Section, at: At, span: Range<usize>, message: &str) {
-        self.out.findings.push(Finding {
-            rule: "parse-error",
-            severity: Severity::Error,
-            category: Category::Transaction,
-            place: section.place(span),
-            section: at.direction,
-            statement: at.statement,
-            object: None,
-            lock: None,
-            message: format!("does not parse: {message}"),
-            help: Some("Postgres would refuse the statement, and nothing after it would run.".into()),
-            suggestion: None,
-            edit: None,
-            evidence: Evidence::Static,
-        });
-    }
+/// One thing that a statement runs inside itself.
+enum Inside {
+    Unit(Unit),
+    /// Cannot be read, and why.
+    Opaque(String),
 }
 
 fn checks() -> impl Iterator<Item = (&'static Rule, &'static Check)> {

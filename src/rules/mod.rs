@@ -11,13 +11,21 @@ mod catalog;
 mod context;
 mod dml;
 mod engine;
+mod judge;
+mod levels;
 mod names;
+mod precedence;
 mod sink;
+mod suppress;
 mod tautology;
+mod traced;
+mod weigh;
 
 pub(crate) use catalog::ALL;
 pub(crate) use context::{Base, ChangeContext, Context, FileContext};
-pub(crate) use engine::{Facts, Input, Outcome, check};
+pub(crate) use engine::{Facts, Input};
+pub(crate) use judge::{Judged, judge};
+pub(crate) use levels::{check_names, is_checked};
 pub(crate) use sink::{Report, Sink};
 
 use crate::{

@@ -56,6 +56,25 @@ impl Sink<'_> {
         Report { found: self.found }
     }
 
+    /// Reports at a place that is no statement's, such as a directive.
+    pub(crate) fn report_place(
+        &mut self,
+        place: Place,
+        (section, statement): (Direction, usize),
+        message: impl Into<String>,
+    ) -> Report<'_> {
+        let mut report = self.report_at(At { direction: section, statement, ..self.at }, 0..0, message);
+        if let Some(finding) = report.last() {
+            finding.place = place;
+        }
+        report
+    }
+
+    /// Reports about a file that need not be part of the change.
+    pub(crate) fn report_path(&mut self, path: &str, message: impl Into<String>) -> Report<'_> {
+        self.report_place(Place::file(path), (Direction::Up, 0), message)
+    }
+
     /// Reports about the file as a whole.
     pub(crate) fn report_file(&mut self, message: impl Into<String>) -> Report<'_> {
         let at = At { statement: 0, direction: Direction::Up, ..self.at };

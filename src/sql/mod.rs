@@ -9,7 +9,9 @@ mod transaction;
 mod walk;
 
 pub(crate) use cut::{Comment, Cut, Piece, PieceKind, Unclosed, cut};
-pub(crate) use parse::{SyntaxError, deparse, parse, parse_plpgsql, tokens_equal, with_large_stack};
+pub(crate) use parse::{
+    SyntaxError, deparse, identifiers, parse, parse_plpgsql, tokens_equal, with_large_stack,
+};
 pub(crate) use position::Lines;
 pub(crate) use quote::{ident, literal, qualified};
 pub(crate) use transaction::{Outside, modes, outside};

@@ -54,6 +54,22 @@ pub(crate) fn tokens_equal(a: &str, b: &str) -> bool {
     matches!((tokens(a), tokens(b)), (Some(a), Some(b)) if a == b)
 }
 
+/// The identifiers of a text as they are written, quotes removed and nothing cut off.
+pub(crate) fn identifiers(text: &str) -> Vec<(Range<usize>, String)> {
+    const IDENT: i32 = super::ast::Token::Ident as i32;
+    let Ok(scanned) = pg_query::scan(text) else { return Vec::new() };
+    let spans = scanned.tokens.iter().filter(|token| token.token == IDENT);
+    let spans = spans.map(|token| token.start as usize..token.end as usize);
+    spans.filter_map(|span| Some((span.clone(), unquoted(text.get(span)?)))).collect()
+}
+
+fn unquoted(text: &str) -> String {
+    match text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        Some(inner) => inner.replace("\"\"", "\""),
+        None => text.to_owned(),
+    }
+}
+
 /// Runs `work` where a deep tree cannot overflow the stack.
 ///
 /// libpg_query itself gives up ("stack depth limit exceeded") long before this is used up.

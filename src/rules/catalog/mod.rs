@@ -3,10 +3,15 @@
 
 use super::Rule;
 
-mod broken_dependency;
+mod applied_migration_edited;
+mod bad_migration_filename;
+pub(super) mod broken_dependency;
 mod bulk_dml;
 mod change_column_default;
 mod dml_without_where;
+pub(super) mod down_broken;
+mod down_destroys_new_data;
+pub(super) mod down_not_inverse;
 mod drop_cascade;
 mod drop_column;
 mod drop_column_takes_key;
@@ -14,15 +19,25 @@ mod drop_database;
 mod drop_object;
 mod drop_schema;
 mod drop_table;
+mod duplicate_column;
+mod duplicate_version;
+mod empty_migration;
 mod enum_value_added;
 mod function_overload_ambiguity;
 mod function_volatility_change;
 mod generated_column_change;
 mod heavy_ctas;
+mod identifier_too_long;
 mod identity_change;
 mod inheritance_change;
+mod irreversible_up;
+mod missing_down;
 mod new_write_restriction;
+pub(super) mod opaque_sql;
+mod out_of_order_version;
 mod owner_change;
+pub(super) mod parse_error;
+mod psql_only_syntax;
 mod rename_column;
 mod rename_enum_value;
 mod rename_routine_or_type;
@@ -30,17 +45,30 @@ mod rename_schema;
 mod rename_table;
 mod replaces_live_code;
 mod setting_change;
+pub(super) mod shadow_failure;
+mod supabase_cli_runs_down;
+mod transaction_control;
 mod truncate;
 mod truncate_cascade;
+mod unclosed_transaction;
+pub(super) mod unforeseen_lock;
+mod unknown_directive;
+mod unreadable_file;
+pub(super) mod unused_suppression;
 mod view_replace_incompatible;
 
 /// In alphabetical order, one a line.
 #[rustfmt::skip]
 pub(crate) static ALL: &[&Rule] = &[
+    &applied_migration_edited::RULE,
+    &bad_migration_filename::RULE,
     &broken_dependency::RULE,
     &bulk_dml::RULE,
     &change_column_default::RULE,
     &dml_without_where::RULE,
+    &down_broken::RULE,
+    &down_destroys_new_data::RULE,
+    &down_not_inverse::RULE,
     &drop_cascade::RULE,
     &drop_column::RULE,
     &drop_column_takes_key::RULE,
@@ -48,15 +76,25 @@ pub(crate) static ALL: &[&Rule] = &[
     &drop_object::RULE,
     &drop_schema::RULE,
     &drop_table::RULE,
+    &duplicate_column::RULE,
+    &duplicate_version::RULE,
+    &empty_migration::RULE,
     &enum_value_added::RULE,
     &function_overload_ambiguity::RULE,
     &function_volatility_change::RULE,
     &generated_column_change::RULE,
     &heavy_ctas::RULE,
+    &identifier_too_long::RULE,
     &identity_change::RULE,
     &inheritance_change::RULE,
+    &irreversible_up::RULE,
+    &missing_down::RULE,
     &new_write_restriction::RULE,
+    &opaque_sql::RULE,
+    &out_of_order_version::RULE,
     &owner_change::RULE,
+    &parse_error::RULE,
+    &psql_only_syntax::RULE,
     &rename_column::RULE,
     &rename_enum_value::RULE,
     &rename_routine_or_type::RULE,
@@ -64,7 +102,15 @@ pub(crate) static ALL: &[&Rule] = &[
     &rename_table::RULE,
     &replaces_live_code::RULE,
     &setting_change::RULE,
+    &shadow_failure::RULE,
+    &supabase_cli_runs_down::RULE,
+    &transaction_control::RULE,
     &truncate::RULE,
     &truncate_cascade::RULE,
+    &unclosed_transaction::RULE,
+    &unforeseen_lock::RULE,
+    &unknown_directive::RULE,
+    &unreadable_file::RULE,
+    &unused_suppression::RULE,
     &view_replace_incompatible::RULE,
 ];

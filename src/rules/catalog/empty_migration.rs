@@ -1,0 +1,39 @@
+//! A migration that does nothing.
+
+use crate::{
+    finding::{Category, Severity},
+    rules::{Check, FileContext, Rule, Sink},
+    sql::{self, ast::NodeEnum},
+};
+
+pub(super) static RULE: Rule = Rule {
+    name: "empty-migration",
+    category: Category::Style,
+    severity: Severity::Info,
+    summary: "does nothing",
+    why: "A settings statement ends with the migration's session; nothing of it is left.",
+    instead: "Delete the file.",
+    bad: &["set local lock_timeout = '2s';"],
+    good: &["set local statement_timeout = '1min';\nselect 1;"],
+    checks: &[Check::File(check)],
+    ..Rule::BLANK
+};
+
+fn check(context: &FileContext<'_>, sink: &mut Sink<'_>) {
+    let section = &context.migration.up;
+    let mut pieces = section.cut.pieces.iter().peekable();
+    // An UP without any statement is the loader's to report.
+    if pieces.peek().is_none() {
+        return;
+    }
+    let only_settings = pieces.all(|piece| {
+        let text = &section.sql[piece.body.clone()];
+        let set = text.get(..3).is_some_and(|word| word.eq_ignore_ascii_case("set"));
+        set && sql::parse(text).is_ok_and(|nodes| {
+            nodes.iter().all(|node| matches!(node.node, Some(NodeEnum::VariableSetStmt(_))))
+        })
+    });
+    if only_settings {
+        sink.report_file("the migration only changes settings of its own session, and so does nothing");
+    }
+}

@@ -1,0 +1,117 @@
+//! From a change to a verdict: the rules' findings, levelled, weighed, freed of repetitions, and
+//! with what the files ask to ignore set aside.
+//!
+//! The order matters: a rule that is switched off can replace no other (so levels come before
+//! precedence), while an ignored one still does (so suppression comes after it).
+
+use std::collections::BTreeSet;
+
+use super::{
+    Facts, Input, Rule, engine, find, levels, precedence, suppress,
+    traced::{self, Traced},
+    weigh,
+};
+use crate::{
+    error::Problem,
+    finding::{Direction, Evidence, Finding, Place},
+    migration::Migration,
+};
+
+/// What is true of a change, as far as rules can tell.
+#[derive(Debug, Default)]
+pub(crate) struct Judged {
+    /// Sorted by file, line, column, rule.
+    pub(crate) findings: Vec<Finding>,
+    /// Silenced by a directive, with the reason that it gives.
+    pub(crate) ignored: Vec<(Finding, String)>,
+    /// One list per file of the change, one entry per statement of UP.
+    pub(crate) facts: Vec<Vec<Facts>>,
+    /// What could not be judged, in sentences.
+    pub(crate) notes: Vec<String>,
+}
+
+/// Judges a change.
+pub(crate) fn judge(input: &Input<'_>) -> Judged {
+    let mut outcome = engine::check(input);
+    let mut findings = std::mem::take(&mut outcome.findings);
+    let own = input
+        .change
+        .iter()
+        .flat_map(|migration| migration.problems.iter().map(|problem| of_problem(problem, Some(migration))));
+    findings.extend(own);
+    findings.extend(input.problems.iter().map(|problem| of_problem(problem, None)));
+    if let Some(rehearsals) = input.rehearsals {
+        Traced { change: input.change, rehearsals, facts: &outcome.facts }.reconcile(&mut findings);
+    }
+
+    let mut notes = Vec::new();
+    levels::apply(input.config, &mut findings);
+    weigh::apply(input, &outcome, &mut findings, &mut notes);
+    precedence::apply(&mut findings);
+    let mut ignored = suppress::apply(input, &mut findings);
+    findings.sort_by(|a, b| order(a).cmp(&order(b)));
+    findings.dedup_by(|a, b| order(a) == order(b));
+    ignored.sort_by(|a, b| order(&a.0).cmp(&order(&b.0)));
+    ignored.dedup_by(|a, b| order(&a.0) == order(&b.0));
+    notes.extend(traced::not_verified(input));
+    let mut said = BTreeSet::new();
+    notes.retain(|note| said.insert(note.clone()));
+    Judged { findings, ignored, facts: outcome.facts, notes }
+}
+
+/// Equal for findings that say the same of the same place.
+fn order(finding: &Finding) -> (&Place, &'static str, usize, &Option<String>, &str) {
+    (&finding.place, finding.rule, finding.statement, &finding.object, &finding.message)
+}
+
+/// A finding of the engine's own, in the name of a rule that looks at nothing itself.
+pub(super) fn finding(
+    rule: &'static Rule,
+    place: Place,
+    (section, statement): (Direction, usize),
+    message: String,
+) -> Finding {
+    Finding {
+        rule: rule.name,
+        severity: rule.severity,
+        category: rule.category,
+        place,
+        section,
+        statement,
+        object: None,
+        lock: None,
+        message,
+        help: Some(rule.instead.to_owned()).filter(|text| !text.is_empty()),
+        suggestion: None,
+        edit: None,
+        evidence: Evidence::Static,
+    }
+}
+
+/// A fault of form that the loader found. One whose rule has no page is a fault of ours, and is
+/// shown all the same.
+fn of_problem(problem: &Problem, migration: Option<&Migration>) -> Finding {
+    let rule = find(problem.rule).unwrap_or(&super::catalog::parse_error::RULE);
+    let at = migration.map_or((Direction::Up, 0), |migration| statement_at(migration, &problem.place));
+    let mut finding = finding(rule, problem.place.clone(), at, problem.what.clone());
+    finding.help = Some(problem.remedy.clone());
+    finding
+}
+
+/// The section and number of the statement that covers a place; 0: none does.
+pub(super) fn statement_at(migration: &Migration, place: &Place) -> (Direction, usize) {
+    let position = (place.line, place.column);
+    for direction in [Direction::Up, Direction::Down] {
+        let Some(section) = migration.section(direction) else { continue };
+        if section.file.path != place.file {
+            continue;
+        }
+        for (number, piece) in section.cut.statements().enumerate() {
+            let body = section.place(piece.body.clone());
+            if (body.line, body.column) <= position && position < (body.end_line, body.end_column) {
+                return (direction, number + 1);
+            }
+        }
+    }
+    (Direction::Up, 0)
+}

@@ -1,0 +1,177 @@
+//! What the size of a table does to a finding about a lock on it.
+//!
+//! Only work that grows with the table is weighed: a lock held for a moment waits in the same queue
+//! whether the table is small or large.
+
+use super::{Input, engine::Outcome, levels};
+use crate::{
+    finding::{Category, Direction, Evidence, Finding, Severity},
+    schema::Work,
+    stats::{Stats, TableStats},
+};
+
+/// A snapshot older than this is mentioned as old.
+const FRESH_DAYS: i64 = 30;
+
+/// Sets the severity of lock and rewrite findings by the size of their table.
+pub(super) fn apply(input: &Input<'_>, outcome: &Outcome, findings: &mut [Finding], notes: &mut Vec<String>) {
+    let Some(stats) = input.stats else { return };
+    if let Some(days) = age_in_days(stats, input.now)
+        && days > FRESH_DAYS
+    {
+        notes
+            .push(format!("the statistics are {days} days old; take new ones with `lockkeeper stats --out`"));
+    }
+    for finding in findings {
+        let (Some(object), true) =
+            (&finding.object, matches!(finding.category, Category::Lock | Category::Rewrite))
+        else {
+            continue;
+        };
+        if finding.lock.is_none() {
+            continue;
+        }
+        let table = table_of(object).to_owned();
+        let Some(work) = work(input, outcome, finding, &table) else { continue };
+        let Some(size) = size(stats, outcome, &table) else {
+            notes.push(format!("`{table}` is not in the statistics: its size is unknown"));
+            continue;
+        };
+        if size.rows < 0 {
+            finding.message.push_str("; its size is unknown (it was never analyzed)");
+            continue;
+        }
+        weigh(input, finding, &size, work);
+    }
+}
+
+fn weigh(input: &Input<'_>, finding: &mut Finding, size: &TableStats, work: Work) {
+    let limits = &input.config.size;
+    let rows = u64::try_from(size.rows).unwrap_or(0);
+    let figures = format!("about {} rows, {}", thousands(rows), bytes(size.bytes));
+    finding.evidence = Evidence::Stats;
+    if rows < limits.small_rows && size.bytes < limits.small_bytes {
+        finding.severity = Severity::Info;
+        finding.message.push_str(&format!("; the table is small ({figures})"));
+        return;
+    }
+    let estimate = duration(size.bytes, work);
+    let held =
+        format!("; the table has {figures}: the lock would be held for roughly {estimate} (an estimate)");
+    finding.message.push_str(&held);
+    let fixed = levels::configured(input.config, finding.rule, &finding.place.file).is_some();
+    if rows > limits.large_rows && work > Work::Rows && !fixed {
+        finding.severity = Severity::Error;
+    }
+}
+
+/// How much the statement does while it holds the lock; `None`: too little to depend on the size.
+fn work(input: &Input<'_>, outcome: &Outcome, finding: &Finding, table: &str) -> Option<Work> {
+    let unknown = if finding.category == Category::Rewrite { Work::Rewrite } else { Work::Scan };
+    if finding.section != Direction::Up {
+        return Some(unknown);
+    }
+    let file = input.change.iter().position(|migration| migration.path == finding.place.file)?;
+    let facts = outcome.facts.get(file)?;
+    let claims = facts
+        .iter()
+        .filter(|facts| facts.statement == finding.statement)
+        .flat_map(|facts| &facts.claims)
+        .filter(|claim| claim.relation.to_string() == table);
+    match claims.map(|claim| claim.work).max() {
+        Some(Work::Brief) => None,
+        Some(work) => Some(work),
+        None => Some(unknown),
+    }
+}
+
+/// The table of `schema.table.column`.
+pub(super) fn table_of(object: &str) -> &str {
+    object.match_indices('.').nth(1).map_or(object, |(at, _)| &object[..at])
+}
+
+/// A partitioned table is as large as its partitions.
+fn size(stats: &Stats, outcome: &Outcome, table: &str) -> Option<TableStats> {
+    let Some(partitions) = outcome.partitions.get(table).filter(|partitions| !partitions.is_empty()) else {
+        return stats.tables.get(table).cloned();
+    };
+    let parts: Vec<&TableStats> = partitions.iter().filter_map(|name| stats.tables.get(name)).collect();
+    if parts.is_empty() {
+        return stats.tables.get(table).cloned();
+    }
+    let unknown = parts.iter().any(|part| part.rows < 0);
+    Some(TableStats {
+        rows: if unknown { -1 } else { parts.iter().map(|part| part.rows).sum() },
+        bytes: parts.iter().map(|part| part.bytes).sum(),
+        ..TableStats::default()
+    })
+}
+
+/// At speeds that a small cloud volume reaches: 100 MB/s read, 50 MB/s sorted or written.
+fn duration(bytes: u64, work: Work) -> String {
+    let speed = if work <= Work::Scan { 100 } else { 50 };
+    match bytes / (speed << 20) {
+        0 => "a second".into(),
+        seconds if seconds < 120 => format!("{} seconds", seconds + 1),
+        seconds if seconds < 7200 => format!("{} minutes", seconds / 60 + 1),
+        seconds => format!("{} hours", seconds / 3600 + 1),
+    }
+}
+
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+fn bytes(bytes: u64) -> String {
+    match bytes {
+        bytes if bytes >= 10 << 30 => format!("{} GB", bytes >> 30),
+        bytes if bytes >= 10 << 20 => format!("{} MB", bytes >> 20),
+        bytes => format!("{} kB", bytes >> 10),
+    }
+}
+
+fn age_in_days(stats: &Stats, now: Option<i64>) -> Option<i64> {
+    Some((now? - seconds(stats.taken_at.as_deref()?)?) / 86_400)
+}
+
+/// Seconds since 1970 of the date in an RFC 3339 time; the time of day does not matter here.
+fn seconds(text: &str) -> Option<i64> {
+    let mut parts = text.get(..10)?.split('-').map(|part| part.parse::<i64>().ok());
+    let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
+    // Days from the civil calendar: years begin in March, so that a leap day is a year's last.
+    let year = if month <= 2 { year - 1 } else { year };
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let days = year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + of_year;
+    Some((days - 719_468) * 86_400)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_dates() {
+        assert_eq!(seconds("1970-01-01T00:00:00Z"), Some(0));
+        assert_eq!(seconds("2024-02-29T12:00:00Z"), Some(1_709_164_800));
+        assert_eq!(seconds("2026-12-31"), Some(1_798_675_200));
+        assert_eq!(seconds("soon"), None);
+    }
+
+    #[test]
+    fn says_sizes_as_people_do() {
+        assert_eq!(thousands(1_234_567), "1,234,567");
+        assert_eq!(thousands(12), "12");
+        assert_eq!(bytes(8192), "8 kB");
+        assert_eq!(bytes(12 << 20), "12 MB");
+        assert_eq!(duration(1 << 30, Work::Rewrite), "21 seconds");
+        assert_eq!(duration(1 << 40, Work::IndexBuild), "6 hours");
+    }
+}
