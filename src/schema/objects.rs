@@ -16,6 +16,13 @@ pub(crate) enum RelationKind {
     CompositeType,
 }
 
+impl RelationKind {
+    /// Whether it is a table: something with rows that sessions read and write.
+    pub(crate) fn holds_rows(self) -> bool {
+        matches!(self, Self::Table | Self::PartitionedTable | Self::MaterializedView | Self::ForeignTable)
+    }
+}
+
 /// A table, view, materialized view, foreign table, sequence or composite type.
 #[derive(Debug, Clone)]
 pub(crate) struct Relation {

@@ -8,10 +8,13 @@ mod bad_migration_filename;
 pub(super) mod broken_dependency;
 mod bulk_dml;
 mod change_column_default;
+mod combinable_alter;
+mod create_trigger_lock;
 mod dml_without_where;
 pub(super) mod down_broken;
 mod down_destroys_new_data;
 pub(super) mod down_not_inverse;
+mod domain_constraint_scan;
 mod drop_cascade;
 mod drop_column;
 mod drop_column_takes_key;
@@ -22,16 +25,23 @@ mod drop_table;
 mod duplicate_column;
 mod duplicate_version;
 mod empty_migration;
+mod enum_add_value_tx_pg11;
 mod enum_value_added;
+mod explicit_lock_table;
 mod function_overload_ambiguity;
 mod function_volatility_change;
 mod generated_column_change;
 mod heavy_ctas;
 mod identifier_too_long;
 mod identity_change;
+mod ineffective_lock_timeout;
 mod inheritance_change;
 mod irreversible_up;
 mod missing_down;
+mod matview_refresh_blocks_reads;
+mod missing_lock_timeout;
+mod missing_statement_timeout;
+mod multi_table_lock_window;
 mod new_write_restriction;
 pub(super) mod opaque_sql;
 mod out_of_order_version;
@@ -44,10 +54,14 @@ mod rename_routine_or_type;
 mod rename_schema;
 mod rename_table;
 mod replaces_live_code;
+mod replica_identity_change;
+mod session_state_leak;
 mod setting_change;
 pub(super) mod shadow_failure;
 mod supabase_cli_runs_down;
 mod transaction_control;
+mod slow_work_after_strong_lock;
+mod triggers_disabled;
 mod truncate;
 mod truncate_cascade;
 mod unclosed_transaction;
@@ -65,10 +79,13 @@ pub(crate) static ALL: &[&Rule] = &[
     &broken_dependency::RULE,
     &bulk_dml::RULE,
     &change_column_default::RULE,
+    &combinable_alter::RULE,
+    &create_trigger_lock::RULE,
     &dml_without_where::RULE,
     &down_broken::RULE,
     &down_destroys_new_data::RULE,
     &down_not_inverse::RULE,
+    &domain_constraint_scan::RULE,
     &drop_cascade::RULE,
     &drop_column::RULE,
     &drop_column_takes_key::RULE,
@@ -79,16 +96,23 @@ pub(crate) static ALL: &[&Rule] = &[
     &duplicate_column::RULE,
     &duplicate_version::RULE,
     &empty_migration::RULE,
+    &enum_add_value_tx_pg11::RULE,
     &enum_value_added::RULE,
+    &explicit_lock_table::RULE,
     &function_overload_ambiguity::RULE,
     &function_volatility_change::RULE,
     &generated_column_change::RULE,
     &heavy_ctas::RULE,
     &identifier_too_long::RULE,
     &identity_change::RULE,
+    &ineffective_lock_timeout::RULE,
     &inheritance_change::RULE,
     &irreversible_up::RULE,
     &missing_down::RULE,
+    &matview_refresh_blocks_reads::RULE,
+    &missing_lock_timeout::RULE,
+    &missing_statement_timeout::RULE,
+    &multi_table_lock_window::RULE,
     &new_write_restriction::RULE,
     &opaque_sql::RULE,
     &out_of_order_version::RULE,
@@ -101,10 +125,14 @@ pub(crate) static ALL: &[&Rule] = &[
     &rename_schema::RULE,
     &rename_table::RULE,
     &replaces_live_code::RULE,
+    &replica_identity_change::RULE,
+    &session_state_leak::RULE,
     &setting_change::RULE,
     &shadow_failure::RULE,
     &supabase_cli_runs_down::RULE,
     &transaction_control::RULE,
+    &slow_work_after_strong_lock::RULE,
+    &triggers_disabled::RULE,
     &truncate::RULE,
     &truncate_cascade::RULE,
     &unclosed_transaction::RULE,

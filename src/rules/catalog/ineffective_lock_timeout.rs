@@ -1,0 +1,95 @@
+//! A lock_timeout that does not do what its author thinks.
+
+use std::time::Duration;
+
+use crate::{
+    finding::{Category, Severity},
+    lock::LockMode,
+    rules::{Check, Context, Rule, Sink},
+    sql::ast::{NodeEnum, VariableSetKind},
+};
+
+pub(super) static RULE: Rule = Rule {
+    name: "ineffective-lock-timeout",
+    category: Category::Transaction,
+    severity: Severity::Warning,
+    summary: "sets a lock_timeout that has no effect",
+    why: "SET LOCAL outside a transaction is only a warning of the server; a timeout of 0 switches the \
+          limit off; one that is set after the lock was taken, or is longer than statement_timeout, \
+          limits nothing.",
+    instead: "Set it first, in the right scope: `SET LOCAL` inside a transaction, `SET` outside one.",
+    sources: &["https://www.postgresql.org/docs/current/sql-set.html"],
+    peers: &[
+        "pf:lock-timeout-after-dangerous-statement",
+        "pf:lock-timeout-too-long",
+        "pf:lock-timeout-zero",
+        "pf:statement-timeout-too-long",
+    ],
+    given: "create table app.orders (id bigint primary key, note text);",
+    bad: &[
+        "-- lockkeeper: transaction off\nset local lock_timeout = '2s';\nalter table app.orders add column a int;",
+        "set local lock_timeout = 0;\nalter table app.orders add column a int;",
+        "alter table app.orders add column a int;\nset local lock_timeout = '2s';",
+        "set lock_timeout = '20min';\nalter table app.orders add column a int;",
+    ],
+    good: &[
+        "set local lock_timeout = '2s';\nalter table app.orders add column a int;",
+        "-- lockkeeper: transaction off\nset lock_timeout = 0;\nset statement_timeout = 0;\ndrop index concurrently if exists app.i;\ncreate index concurrently i on app.orders (note);",
+    ],
+    also: &["session-state-leak"],
+    checks: &[Check::Statement(check)],
+    ..Rule::BLANK
+};
+
+/// Longer than anybody wants to have every reader of a table wait.
+const CEILING: Duration = Duration::from_secs(60);
+
+fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
+    if let NodeEnum::VariableSetStmt(set) = context.node
+        && set.name == "lock_timeout"
+        && set.kind() == VariableSetKind::VarSetValue
+    {
+        if set.is_local && !context.in_transaction() {
+            sink.report(
+                "SET LOCAL outside a transaction has no effect: the next statement waits without this limit",
+            );
+            return;
+        }
+        let strong = |mode: LockMode| mode.blocks(LockMode::RowExclusive);
+        let held = context.session.transaction.held.iter().find(|(_, (mode, _))| strong(*mode));
+        if let Some((table, (mode, _))) = held.filter(|_| context.session.lock_timeout.is_none()) {
+            sink.report(format!("set after {mode} on `{table}` was taken: it limits nothing before it"))
+                .on(table);
+        }
+        return;
+    }
+    let Some(setting) = &context.session.lock_timeout else { return };
+    let Some(claim) =
+        context.claims.iter().find(|claim| claim.existed && claim.mode.blocks(LockMode::RowExclusive))
+    else {
+        return;
+    };
+    let statement_timeout = context.session.statement_timeout.as_ref().map(|timeout| timeout.value);
+    let why = if setting.value == Duration::ZERO {
+        // Where the runner sets none either, `missing-lock-timeout` says it.
+        if context.config.deploy.lock_timeout == Duration::ZERO {
+            return;
+        }
+        "a lock_timeout of 0 switches the limit off".to_owned()
+    } else if setting.value > CEILING {
+        format!(
+            "a lock_timeout of {} lets everybody wait that long",
+            crate::config::duration::text(setting.value)
+        )
+    } else if statement_timeout.is_some_and(|limit| limit > Duration::ZERO && limit <= setting.value) {
+        "statement_timeout ends the statement before lock_timeout can".to_owned()
+    } else {
+        return;
+    };
+    sink.report(format!(
+        "{why}: {} on `{}` is waited for without a useful limit",
+        claim.mode, claim.relation
+    ))
+    .on(&claim.relation)
+    .lock(claim.mode);
+}

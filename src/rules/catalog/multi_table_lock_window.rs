@@ -1,0 +1,79 @@
+//! Several tables locked at once.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    finding::{Category, Severity},
+    lock::LockMode,
+    rules::{Check, Context, Rule, Sink},
+    schema::QName,
+};
+
+pub(super) static RULE: Rule = Rule {
+    name: "multi-table-lock-window",
+    category: Category::Transaction,
+    severity: Severity::Info,
+    summary: "holds strong locks on several tables at once",
+    why: "Traffic that locks the same tables in another order deadlocks with the migration, and every \
+          table stays locked until the last statement is done.",
+    instead: "Change one table in one transaction: a file each.",
+    sources: &["https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-DEADLOCKS"],
+    peers: &["pgls:avoid-wide-lock-window", "pf:wide-lock-window", "om:multiple_foreign_keys"],
+    given: "create table app.a (id bigint primary key);
+            create table app.b (id bigint primary key);
+            create table app.c (id bigint primary key);",
+    bad: &[
+        "alter table app.a add column x int;\nalter table app.b add column x int;",
+        "alter table app.a add column x int;\nalter table app.b add column x int;\nalter table app.c add column x int;",
+    ],
+    good: &[
+        "alter table app.a add column x int;\nalter table app.a add column y int;",
+        "alter table app.a add column x int;\n-- next file\nalter table app.b add column x int;",
+        "alter table app.a add column x int;\ncreate table app.n (id bigint primary key);\nalter table app.n add column x int;",
+    ],
+    also: &["multi-table-lock-window"],
+    checks: &[Check::Statement(check)],
+    ..Rule::BLANK
+};
+
+fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
+    if !context.in_transaction() {
+        return;
+    }
+    let exclusive = |mode: LockMode| mode == LockMode::AccessExclusive;
+    let top = |name: &QName| {
+        // A partitioned table and its partitions are one table to a reader.
+        let mut name = name.clone();
+        while let Some(parent) = context.relation(&name).and_then(|relation| relation.partition_of.clone()) {
+            name = parent;
+        }
+        name
+    };
+    let is_table = |name: &QName| context.relation(name).is_none_or(|relation| relation.kind.holds_rows());
+    let before: BTreeSet<QName> = context
+        .session
+        .transaction
+        .held
+        .iter()
+        .filter(|(name, (mode, _))| exclusive(*mode) && is_table(name))
+        .map(|(name, _)| top(name))
+        .collect();
+    let mut after = before.clone();
+    after.extend(
+        context
+            .claims
+            .iter()
+            .filter(|claim| claim.existed && exclusive(claim.mode) && is_table(&claim.relation))
+            .map(|claim| top(&claim.relation)),
+    );
+    if after.len() < 2 || after.len() == before.len() {
+        return;
+    }
+    let list: Vec<String> = after.iter().map(|name| format!("`{name}`")).collect();
+    let report = sink
+        .report(format!("ACCESS EXCLUSIVE is held on {} at once until the transaction ends", list.join(", ")))
+        .lock(LockMode::AccessExclusive);
+    if after.len() == 3 {
+        report.severity(Severity::Warning);
+    }
+}

@@ -1,0 +1,115 @@
+//! Session settings left behind for the next file.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    finding::{Category, Severity},
+    rules::{ChangeContext, Check, Rule, Sink},
+    schema::Unit,
+    sql::ast::{Node, NodeEnum, VariableSetKind, a_const, strings},
+};
+
+pub(super) static RULE: Rule = Rule {
+    name: "session-state-leak",
+    category: Category::Transaction,
+    severity: Severity::Warning,
+    summary: "leaves a session setting behind",
+    why: "With other tools the next file runs under another search_path, role or replication role. \
+          Lockkeeper resets the session between files, but the rest of this file runs in another world too.",
+    instead: "Use SET LOCAL, or RESET it at the end of the file.",
+    sources: &["https://www.postgresql.org/docs/current/sql-set.html"],
+    peers: &["bb:statement_check_set_role_variable", "pgs:PS018"],
+    bad: &[
+        "set search_path = app;\ncreate table t (id bigint primary key);",
+        "select set_config('search_path', '', false);\ncreate table app.t (id bigint primary key);",
+        "set role authenticated;",
+    ],
+    good: &[
+        "set local search_path = app;\ncreate table t (id bigint primary key);",
+        "set search_path = app;\ncreate table t (id bigint primary key);\nreset search_path;",
+        "set check_function_bodies = false;\nset client_min_messages = warning;\ncreate table app.t (id bigint primary key);",
+    ],
+    also: &["empty-migration"],
+    checks: &[Check::Change(check)],
+    ..Rule::BLANK
+};
+
+const WATCHED: [&str; 4] = ["search_path", "role", "session_authorization", "session_replication_role"];
+
+fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
+    for file in 0..context.change.len() {
+        let mut left: BTreeMap<String, &Unit> = BTreeMap::new();
+        for unit in context.units.iter().filter(|unit| unit.at.file == file) {
+            match effect(&unit.node) {
+                Effect::Set(name) if WATCHED.contains(&name.as_str()) => {
+                    left.insert(name, unit);
+                }
+                Effect::Reset(name) => {
+                    left.remove(&name);
+                }
+                Effect::ResetAll => left.clear(),
+                _ => {}
+            }
+        }
+        for (name, unit) in left {
+            sink.report_at(unit.at, unit.span.clone(), format!("`{name}` stays set after the file ends"))
+                .suggest(match &unit.node {
+                    NodeEnum::VariableSetStmt(_) if name != "role" && name != "session_authorization" => {
+                        unit.text.replacen(' ', " LOCAL ", 1)
+                    }
+                    _ => format!("RESET {name};"),
+                });
+        }
+    }
+}
+
+enum Effect {
+    Set(String),
+    Reset(String),
+    ResetAll,
+    None,
+}
+
+fn effect(node: &NodeEnum) -> Effect {
+    match node {
+        NodeEnum::VariableSetStmt(set) => match set.kind() {
+            VariableSetKind::VarSetValue if !set.is_local => Effect::Set(set.name.clone()),
+            VariableSetKind::VarReset | VariableSetKind::VarSetDefault => Effect::Reset(set.name.clone()),
+            VariableSetKind::VarResetAll => Effect::ResetAll,
+            _ => Effect::None,
+        },
+        NodeEnum::DiscardStmt(_) => Effect::ResetAll,
+        NodeEnum::SelectStmt(select) => select
+            .target_list
+            .iter()
+            .find_map(|target| {
+                let NodeEnum::ResTarget(target) = target.node.as_ref()? else { return None };
+                let NodeEnum::FuncCall(call) = target.val.as_ref()?.node.as_ref()? else { return None };
+                let is_set = strings(&call.funcname).last().is_some_and(|name| name == "set_config");
+                let local = call.args.get(2).and_then(boolean) != Some(false);
+                (is_set && !local).then(|| call.args.first().and_then(text)).flatten().map(Effect::Set)
+            })
+            .unwrap_or(Effect::None),
+        _ => Effect::None,
+    }
+}
+
+fn text(node: &Node) -> Option<String> {
+    match node.node.as_ref()? {
+        NodeEnum::AConst(constant) => match constant.val.as_ref()? {
+            a_const::Val::Sval(text) => Some(text.sval.clone()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn boolean(node: &Node) -> Option<bool> {
+    match node.node.as_ref()? {
+        NodeEnum::AConst(constant) => match constant.val.as_ref()? {
+            a_const::Val::Boolval(value) => Some(value.boolval),
+            _ => None,
+        },
+        _ => None,
+    }
+}
