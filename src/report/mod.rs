@@ -4,6 +4,7 @@ pub(crate) mod escape;
 pub(crate) mod excerpt;
 #[cfg(test)]
 mod fixture;
+pub(crate) mod html;
 pub(crate) mod json;
 pub(crate) mod markdown;
 pub(crate) mod sarif;
