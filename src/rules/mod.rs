@@ -8,6 +8,7 @@
 //! the [`Context`].
 
 mod catalog;
+mod common;
 mod context;
 mod dml;
 mod engine;

@@ -1,0 +1,569 @@
+//! What many rules read off a parse tree or write into a suggestion.
+//!
+//! Nothing here reports; nothing here knows a rule.
+
+use crate::{
+    lock::LockMode,
+    rules::Context,
+    schema::{ConstraintKind, Index, IndexColumn, Nesting, QName, Relation, RelationKind, TypeKind},
+    sql::{
+        self,
+        ast::{
+            self, AExprKind, AlterTableCmd, AlterTableType, BoolExprType, ColumnDef, ConstrType, Constraint,
+            DefElem, IndexStmt, Name, Node, NodeEnum, NullTestType, a_const,
+        },
+    },
+};
+
+/// The directive that a file needs whose statements cannot run in a transaction.
+pub(crate) const OFF: &str = "-- lockkeeper: transaction off";
+
+/// "ACCESS EXCLUSIVE on `public.orders`, so every read and write of it waits".
+pub(crate) fn blocks(mode: LockMode, table: &QName) -> String {
+    format!("{mode} on `{table}`, so {}", mode.who_waits())
+}
+
+/// `a, b`, each quoted where needed.
+pub(crate) fn list<S: AsRef<str>>(names: &[S]) -> String {
+    names.iter().map(|name| sql::ident(name.as_ref())).collect::<Vec<_>>().join(", ")
+}
+
+/// The name that Postgres gives to something unnamed: `table_column_column_suffix`, at most 63 bytes.
+///
+/// <https://github.com/postgres/postgres/blob/REL_17_STABLE/src/backend/commands/indexcmds.c>
+/// (`makeObjectName` shortens the longer part first; which one matters little here).
+pub(crate) fn chosen_name(table: &QName, columns: &[String], suffix: &str) -> String {
+    let mut stem = std::iter::once(table.name.as_str())
+        .chain(columns.iter().map(String::as_str))
+        .collect::<Vec<_>>()
+        .join("_");
+    let room = 63 - suffix.len() - 1;
+    if stem.len() > room {
+        let cut = (0..=room).rev().find(|at| stem.is_char_boundary(*at)).unwrap_or(0);
+        stem.truncate(cut);
+    }
+    format!("{stem}_{suffix}")
+}
+
+/// The constraint that a subcommand adds.
+pub(crate) fn constraint(command: &AlterTableCmd) -> Option<&Constraint> {
+    match command.def.as_ref()?.node.as_ref()? {
+        NodeEnum::Constraint(constraint) if command.subtype() == AlterTableType::AtAddConstraint => {
+            Some(constraint)
+        }
+        _ => None,
+    }
+}
+
+/// The column that a subcommand adds.
+pub(crate) fn added_column(command: &AlterTableCmd) -> Option<&ColumnDef> {
+    match command.def.as_ref()?.node.as_ref()? {
+        NodeEnum::ColumnDef(column) if command.subtype() == AlterTableType::AtAddColumn => Some(column),
+        _ => None,
+    }
+}
+
+/// The constraints that `ALTER TABLE` adds to a live table, with the table: those of `ADD
+/// CONSTRAINT`, not those inline in `ADD COLUMN`.
+pub(crate) fn constraints_added_to_live<'a>(
+    context: &'a Context<'_>,
+    kind: ConstrType,
+) -> Vec<(QName, &'a Constraint)> {
+    let Some((table, commands)) = context.alter_table() else { return Vec::new() };
+    if !context.is_live(&table) || is_kind(context, &table, RelationKind::ForeignTable) {
+        return Vec::new();
+    }
+    commands
+        .into_iter()
+        .filter_map(constraint)
+        .filter(|constraint| constraint.contype() == kind)
+        .map(|constraint| (table.clone(), constraint))
+        .collect()
+}
+
+/// The columns that `ALTER TABLE` adds to a live table; without those that `IF NOT EXISTS` skips.
+pub(crate) fn columns_added_to_live<'a>(context: &'a Context<'_>) -> Vec<(QName, &'a ColumnDef)> {
+    let Some((table, commands)) = context.alter_table() else { return Vec::new() };
+    if !context.is_live(&table) || is_kind(context, &table, RelationKind::ForeignTable) {
+        return Vec::new();
+    }
+    commands
+        .into_iter()
+        .filter_map(|command| Some((command, added_column(command)?)))
+        .filter(|(command, column)| !(command.missing_ok && has_column(context, &table, &column.colname)))
+        .map(|(_, column)| (table.clone(), column))
+        .collect()
+}
+
+fn has_column(context: &Context<'_>, table: &QName, column: &str) -> bool {
+    context.relation(table).is_some_and(|relation| relation.column(column).is_some())
+}
+
+/// Whether a relation is known to be of that kind.
+pub(crate) fn is_kind(context: &Context<'_>, table: &QName, kind: RelationKind) -> bool {
+    context.relation(table).is_some_and(|relation| relation.kind == kind)
+}
+
+/// The constraints that stand inline in a column's definition.
+pub(crate) fn inline(column: &ColumnDef) -> impl Iterator<Item = &Constraint> {
+    column.constraints.iter().filter_map(|node| match &node.node {
+        Some(NodeEnum::Constraint(constraint)) => Some(&**constraint),
+        _ => None,
+    })
+}
+
+/// The inline constraint of that kind.
+pub(crate) fn inline_of(column: &ColumnDef, kind: ConstrType) -> Option<&Constraint> {
+    inline(column).find(|constraint| constraint.contype() == kind)
+}
+
+/// The expression of the column's `DEFAULT`, also where it is `NULL`.
+pub(crate) fn default(column: &ColumnDef) -> Option<&Node> {
+    inline_of(column, ConstrType::ConstrDefault)?.raw_expr.as_deref()
+}
+
+/// `NULL`, also with a cast.
+pub(crate) fn is_null(node: &Node) -> bool {
+    match &node.node {
+        Some(NodeEnum::AConst(constant)) => constant.isnull,
+        Some(NodeEnum::TypeCast(cast)) => cast.arg.as_deref().is_some_and(is_null),
+        _ => false,
+    }
+}
+
+/// `smallserial`, `serial`, `bigserial` and their aliases.
+pub(crate) fn is_serial(column: &ColumnDef) -> bool {
+    let Some(name) = &column.type_name else { return false };
+    let parts = ast::strings(&name.names);
+    let serial = ["smallserial", "serial2", "serial", "serial4", "bigserial", "serial8"];
+    matches!(parts.as_slice(), [name] if serial.contains(&name.as_str()))
+}
+
+/// Whether the column's type is a domain that brings a default.
+pub(crate) fn domain_has_default(context: &Context<'_>, column: &ColumnDef) -> bool {
+    let Some(name) = column.type_name.as_ref().and_then(|ty| Name::from_parts(&ast::strings(&ty.names)))
+    else {
+        return false;
+    };
+    let qualified = name.schema.is_some();
+    context.catalog.types.values().any(|ty| {
+        ty.name.name == name.name
+            && (!qualified || name.schema.as_ref() == Some(&ty.name.schema))
+            && matches!(ty.kind, TypeKind::Domain { has_default: true, .. })
+    })
+}
+
+/// Whether an inline constraint is followed by `NOT ENFORCED`, or says so itself.
+pub(crate) fn not_enforced(column: &ColumnDef) -> bool {
+    inline(column).any(|constraint| constraint.contype() == ConstrType::ConstrAttrNotEnforced)
+}
+
+/// Whether a parenthesised option is there and not switched off: `REINDEX (CONCURRENTLY FALSE)`.
+pub(crate) fn option_on(options: &[Node], name: &str) -> Option<bool> {
+    options.iter().find_map(|node| {
+        let Some(NodeEnum::DefElem(element)) = &node.node else { return None };
+        (element.defname == name).then(|| switched_on(element))
+    })
+}
+
+/// The truth of an option as Postgres reads it (`defGetBoolean`): no value is true.
+fn switched_on(element: &DefElem) -> bool {
+    match element.arg.as_ref().and_then(|arg| arg.node.as_ref()) {
+        None => true,
+        Some(NodeEnum::Boolean(value)) => value.boolval,
+        Some(NodeEnum::Integer(value)) => value.ival != 0,
+        Some(NodeEnum::String(text)) => !matches!(text.sval.to_lowercase().as_str(), "false" | "off" | "0"),
+        Some(_) => true,
+    }
+}
+
+/// Calls `visit` for an expression and everything in it.
+pub(crate) fn walk<'a>(node: &'a Node, visit: &mut impl FnMut(&'a NodeEnum)) {
+    fn boxed<'a>(node: &'a Option<Box<Node>>, visit: &mut impl FnMut(&'a NodeEnum)) {
+        if let Some(node) = node {
+            walk(node, visit);
+        }
+    }
+    fn all<'a>(nodes: &'a [Node], visit: &mut impl FnMut(&'a NodeEnum)) {
+        nodes.iter().for_each(|node| walk(node, visit));
+    }
+    let Some(node) = &node.node else { return };
+    visit(node);
+    match node {
+        NodeEnum::AExpr(it) => {
+            boxed(&it.lexpr, visit);
+            boxed(&it.rexpr, visit);
+        }
+        NodeEnum::BoolExpr(it) => all(&it.args, visit),
+        NodeEnum::FuncCall(it) => {
+            all(&it.args, visit);
+            all(&it.agg_order, visit);
+            boxed(&it.agg_filter, visit);
+        }
+        NodeEnum::NamedArgExpr(it) => boxed(&it.arg, visit),
+        NodeEnum::TypeCast(it) => boxed(&it.arg, visit),
+        NodeEnum::CollateClause(it) => boxed(&it.arg, visit),
+        NodeEnum::NullTest(it) => boxed(&it.arg, visit),
+        NodeEnum::BooleanTest(it) => boxed(&it.arg, visit),
+        NodeEnum::CaseExpr(it) => {
+            boxed(&it.arg, visit);
+            all(&it.args, visit);
+            boxed(&it.defresult, visit);
+        }
+        NodeEnum::CaseWhen(it) => {
+            boxed(&it.expr, visit);
+            boxed(&it.result, visit);
+        }
+        NodeEnum::CoalesceExpr(it) => all(&it.args, visit),
+        NodeEnum::MinMaxExpr(it) => all(&it.args, visit),
+        NodeEnum::AArrayExpr(it) => all(&it.elements, visit),
+        NodeEnum::RowExpr(it) => all(&it.args, visit),
+        NodeEnum::XmlExpr(it) => {
+            all(&it.named_args, visit);
+            all(&it.args, visit);
+        }
+        NodeEnum::List(it) => all(&it.items, visit),
+        NodeEnum::AIndirection(it) => {
+            boxed(&it.arg, visit);
+            all(&it.indirection, visit);
+        }
+        NodeEnum::AIndices(it) => {
+            boxed(&it.lidx, visit);
+            boxed(&it.uidx, visit);
+        }
+        NodeEnum::SubLink(it) => boxed(&it.testexpr, visit),
+        NodeEnum::SortBy(it) => boxed(&it.node, visit),
+        NodeEnum::ResTarget(it) => boxed(&it.val, visit),
+        _ => {}
+    }
+}
+
+/// The columns that an expression reads, sorted, once each.
+pub(crate) fn columns_read(node: &Node) -> Vec<String> {
+    let mut found = Vec::new();
+    walk(node, &mut |node| found.extend(column_of(node)));
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// The column that a bare reference names.
+fn column_of(node: &NodeEnum) -> Option<String> {
+    let NodeEnum::ColumnRef(reference) = node else { return None };
+    ast::strings(&reference.fields).pop()
+}
+
+fn is_column(node: &Option<Box<Node>>, column: &str) -> bool {
+    node.as_ref().and_then(|node| node.node.as_ref()).and_then(column_of).is_some_and(|name| name == column)
+}
+
+/// Whether a value is a constant: a literal, with casts and signs around it.
+pub(crate) fn is_constant(node: &Node) -> bool {
+    match &node.node {
+        Some(NodeEnum::AConst(_)) => true,
+        Some(NodeEnum::TypeCast(cast)) => cast.arg.as_deref().is_some_and(is_constant),
+        Some(NodeEnum::AArrayExpr(array)) => array.elements.iter().all(is_constant),
+        Some(NodeEnum::AExpr(it)) => {
+            it.kind() == AExprKind::AexprOp
+                && it.lexpr.as_deref().is_none_or(is_constant)
+                && it.rexpr.as_deref().is_none_or(is_constant)
+        }
+        _ => false,
+    }
+}
+
+/// Whether a row for which the check is not false has a value in the column, as Postgres proves it
+/// before `SET NOT NULL` (`NotNullImpliedByRelConstraints`): verified on 15 to 18 for `c IS NOT
+/// NULL`, `NOT (c IS NULL)`, `c IS DISTINCT FROM NULL`, one of these `= true`, a conjunction with
+/// one and a disjunction of only such. `length(c) > 0` is null for a null, hence proves nothing.
+pub(crate) fn proves_not_null(check: &Node, column: &str) -> bool {
+    let Some(node) = &check.node else { return false };
+    match node {
+        NodeEnum::NullTest(test) => {
+            test.nulltesttype() == NullTestType::IsNotNull && is_column(&test.arg, column)
+        }
+        NodeEnum::BoolExpr(expression) => match expression.boolop() {
+            BoolExprType::AndExpr => expression.args.iter().any(|arg| proves_not_null(arg, column)),
+            BoolExprType::OrExpr => expression.args.iter().all(|arg| proves_not_null(arg, column)),
+            BoolExprType::NotExpr => expression.args.iter().any(|arg| is_null_test(arg, column)),
+            BoolExprType::Undefined => false,
+        },
+        NodeEnum::AExpr(expression) => match expression.kind() {
+            AExprKind::AexprDistinct => {
+                let null = |side: &Option<Box<Node>>| side.as_deref().is_some_and(is_null);
+                (is_column(&expression.lexpr, column) && null(&expression.rexpr))
+                    || (is_column(&expression.rexpr, column) && null(&expression.lexpr))
+            }
+            AExprKind::AexprOp if ast::strings(&expression.name) == ["="] => {
+                let sides = [&expression.lexpr, &expression.rexpr];
+                let proof =
+                    |at: usize| sides[at].as_deref().is_some_and(|side| proves_not_null(side, column));
+                let truth = |at: usize| sides[at].as_deref().is_some_and(is_true);
+                (proof(0) && truth(1)) || (proof(1) && truth(0))
+            }
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+fn is_null_test(node: &Node, column: &str) -> bool {
+    match &node.node {
+        Some(NodeEnum::NullTest(test)) => {
+            test.nulltesttype() == NullTestType::IsNull && is_column(&test.arg, column)
+        }
+        Some(NodeEnum::AExpr(it)) if it.kind() == AExprKind::AexprNotDistinct => {
+            is_column(&it.lexpr, column) && it.rexpr.as_deref().is_some_and(is_null)
+        }
+        Some(NodeEnum::BoolExpr(it)) if it.boolop() == BoolExprType::OrExpr => {
+            it.args.iter().any(|arg| is_null_test(arg, column))
+        }
+        _ => false,
+    }
+}
+
+fn is_true(node: &Node) -> bool {
+    match &node.node {
+        Some(NodeEnum::AConst(constant)) => {
+            matches!(&constant.val, Some(a_const::Val::Boolval(value)) if value.boolval)
+        }
+        _ => false,
+    }
+}
+
+/// Whether a validated check of the relation proves that the column holds no null.
+pub(crate) fn is_proven_not_null(relation: &Relation, column: &str) -> bool {
+    relation.constraints.iter().filter(|constraint| constraint.validated && constraint.enforced).any(
+        |constraint| match &constraint.kind {
+            ConstraintKind::Check { expression } => proves_not_null(expression, column),
+            ConstraintKind::NotNull { column: other } => other == column,
+            _ => false,
+        },
+    )
+}
+
+/// The index that a `DROP INDEX` or `REINDEX INDEX` names, and the relation that it is on.
+pub(crate) fn find_index<'a>(context: &Context<'a>, name: &Name) -> Option<(&'a Relation, &'a Index)> {
+    let schemas: Vec<&str> = match &name.schema {
+        Some(schema) => vec![schema],
+        None => context.session.search_path.iter().map(String::as_str).collect(),
+    };
+    schemas.into_iter().find_map(|schema| context.catalog.index(&QName::new(schema, name.name.clone())))
+}
+
+/// The plain columns of an index, unless it has an expression.
+pub(crate) fn plain_columns(index: &Index) -> Option<Vec<String>> {
+    index
+        .columns
+        .iter()
+        .map(|column| match column {
+            IndexColumn::Column(name) => Some(name.clone()),
+            IndexColumn::Expression(_) => None,
+        })
+        .collect()
+}
+
+/// The key columns of a `CREATE INDEX`; `None` in the place of an expression.
+pub(crate) fn key_columns(index: &IndexStmt) -> Vec<Option<String>> {
+    index
+        .index_params
+        .iter()
+        .map(|node| match &node.node {
+            Some(NodeEnum::IndexElem(element)) if !element.name.is_empty() => Some(element.name.clone()),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Name of the index that the statement makes, as Postgres would choose where it is not given.
+pub(crate) fn index_name(index: &IndexStmt, table: &QName) -> QName {
+    if !index.idxname.is_empty() {
+        return QName::new(table.schema.clone(), index.idxname.clone());
+    }
+    let columns: Vec<String> =
+        key_columns(index).into_iter().map(|column| column.unwrap_or_else(|| "expr".into())).collect();
+    QName::new(table.schema.clone(), chosen_name(table, &columns, "idx"))
+}
+
+/// Whether `IF NOT EXISTS` makes the `CREATE INDEX` do nothing.
+pub(crate) fn index_is_there(context: &Context<'_>, index: &IndexStmt, table: &QName) -> bool {
+    index.if_not_exists && context.catalog.index(&index_name(index, table)).is_some()
+}
+
+/// The way to build the index without blocking writes, for a file of its own.
+pub(crate) fn build_concurrently(index: &IndexStmt, table: &QName) -> Option<String> {
+    let name = index_name(index, table);
+    let mut index = index.clone();
+    index.idxname = name.name.clone();
+    index.concurrent = true;
+    index.if_not_exists = false;
+    let create = sql::deparse(&NodeEnum::IndexStmt(Box::new(index)))?;
+    Some(format!("{OFF}\nDROP INDEX CONCURRENTLY IF EXISTS {};\n{create};", name.sql()))
+}
+
+/// The statement with `CONCURRENTLY` after its first `INDEX`, where nothing but a top-level
+/// statement outside a transaction can carry it.
+pub(crate) fn with_concurrently(context: &Context<'_>) -> Option<String> {
+    if context.in_transaction() || context.unit.nesting != Nesting::Top {
+        return None;
+    }
+    let text = &context.unit.text;
+    let at = word(text, "index")? + "index".len();
+    Some(format!("{} CONCURRENTLY{}", &text[..at], &text[at..]))
+}
+
+/// Where a keyword first stands, comments and quoted names aside.
+fn word(text: &str, keyword: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$') || *byte >= 0x80;
+    let mut at = 0;
+    while at < bytes.len() {
+        match bytes[at] {
+            b'-' if bytes[at..].starts_with(b"--") => {
+                at = text[at..].find('\n').map_or(bytes.len(), |end| at + end);
+            }
+            b'/' if bytes[at..].starts_with(b"/*") => {
+                at = text[at..].find("*/").map_or(bytes.len(), |end| at + end + 2);
+            }
+            b'"' => at = text[at + 1..].find('"').map_or(bytes.len(), |end| at + end + 2),
+            byte if plain(&byte) => {
+                let end = bytes[at..].iter().position(|byte| !plain(byte)).map_or(bytes.len(), |n| at + n);
+                if text[at..end].eq_ignore_ascii_case(keyword) {
+                    return Some(at);
+                }
+                at = end;
+            }
+            _ => at += 1,
+        }
+    }
+    None
+}
+
+/// What runs after the statement in the same transaction, as far as the text tells: the rest of a
+/// wrapped file, or up to the file's own `COMMIT`.
+pub(crate) fn rest_of_transaction(context: &Context<'_>) -> Vec<NodeEnum> {
+    if !context.in_transaction() {
+        return Vec::new();
+    }
+    let Some(section) = context.migration.section(context.direction) else { return Vec::new() };
+    let mut rest = Vec::new();
+    for piece in section.cut.statements().skip(context.at().statement) {
+        let Ok(nodes) = sql::parse(&section.sql[piece.body.clone()]) else { continue };
+        for node in nodes.into_iter().filter_map(|node| node.node) {
+            if !context.session.transaction.runner && matches!(node, NodeEnum::TransactionStmt(_)) {
+                return rest;
+            }
+            rest.push(node);
+        }
+    }
+    rest
+}
+
+/// The subcommands of an `ALTER TABLE` node that concern the table.
+pub(crate) fn alters<'a>(context: &Context<'_>, node: &'a NodeEnum, table: &QName) -> Vec<&'a AlterTableCmd> {
+    let NodeEnum::AlterTableStmt(statement) = node else { return Vec::new() };
+    if !statement.relation.as_ref().is_some_and(|range| context.resolve(range) == *table) {
+        return Vec::new();
+    }
+    statement
+        .cmds
+        .iter()
+        .filter_map(|node| match &node.node {
+            Some(NodeEnum::AlterTableCmd(command)) => Some(&**command),
+            _ => None,
+        })
+        .collect()
+}
+
+/// `ALTER TABLE t ADD CONSTRAINT name …`, deparsed from a constraint, with changes.
+pub(crate) fn add_constraint(
+    table: &QName,
+    constraint: &Constraint,
+    change: impl FnOnce(&mut Constraint),
+) -> Option<String> {
+    let mut constraint = constraint.clone();
+    change(&mut constraint);
+    let command = AlterTableCmd {
+        subtype: AlterTableType::AtAddConstraint as i32,
+        def: Some(Box::new(Node { node: Some(NodeEnum::Constraint(Box::new(constraint))) })),
+        behavior: ast::DropBehavior::DropRestrict as i32,
+        ..Default::default()
+    };
+    sql::deparse(&NodeEnum::AlterTableStmt(ast::AlterTableStmt {
+        relation: Some(ast::RangeVar {
+            schemaname: table.schema.clone(),
+            relname: table.name.clone(),
+            inh: true,
+            relpersistence: "p".into(),
+            ..Default::default()
+        }),
+        cmds: vec![Node { node: Some(NodeEnum::AlterTableCmd(Box::new(command))) }],
+        objtype: ast::ObjectType::ObjectTable as i32,
+        missing_ok: false,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check_of(text: &str) -> Box<Node> {
+        let nodes = sql::parse(&format!("alter table t add constraint c check ({text})")).unwrap();
+        let Some(NodeEnum::AlterTableStmt(alter)) = &nodes[0].node else { panic!() };
+        let Some(NodeEnum::AlterTableCmd(command)) = &alter.cmds[0].node else { panic!() };
+        constraint(command).unwrap().raw_expr.clone().unwrap()
+    }
+
+    #[test]
+    fn proofs_are_those_of_postgres() {
+        for proof in [
+            "c is not null",
+            "not (c is null)",
+            "c is distinct from null",
+            "(c is not null) = true",
+            "not (c is null) and c <> '-'",
+            "(c is not null and a > 0) or (c is not null and a < 0)",
+            "t.c is not null",
+        ] {
+            assert!(proves_not_null(&check_of(proof), "c"), "{proof}");
+        }
+        for none in [
+            "length(c) > 0",
+            "c is not null or a > 0",
+            "a is not null",
+            "(c is not null) is true",
+            "row(c, a) is not null",
+            "coalesce(c, null) is not null",
+            "num_nulls(c) = 0",
+        ] {
+            assert!(!proves_not_null(&check_of(none), "c"), "{none}");
+        }
+    }
+
+    #[test]
+    fn finds_the_keyword_where_it_is_one() {
+        assert_eq!(word("create /* index */ index i", "index"), Some(19));
+        assert_eq!(word("create -- index\n INDEX", "index"), Some(17));
+        assert_eq!(word("drop \"index\"", "index"), None);
+    }
+
+    #[test]
+    fn writes_a_constraint_back() {
+        let nodes = sql::parse("alter table t add check (a > 0)").unwrap();
+        let Some(NodeEnum::AlterTableStmt(alter)) = &nodes[0].node else { panic!() };
+        let Some(NodeEnum::AlterTableCmd(command)) = &alter.cmds[0].node else { panic!() };
+        let text = add_constraint(&QName::new("public", "t"), constraint(command).unwrap(), |it| {
+            it.conname = "t_a_check".into();
+            it.skip_validation = true;
+            it.initially_valid = false;
+        });
+        assert_eq!(
+            text.as_deref(),
+            Some("ALTER TABLE public.t ADD CONSTRAINT t_a_check CHECK (a > 0) NOT VALID")
+        );
+        assert_eq!(
+            chosen_name(&QName::new("public", "orders"), &["a".into(), "b".into()], "key"),
+            "orders_a_b_key"
+        );
+    }
+}
