@@ -330,7 +330,7 @@ fn finding_block(
     out
 }
 
-fn lock_sentence(lock: LockMode, evidence: Evidence) -> String {
+pub(super) fn lock_sentence(lock: LockMode, evidence: Evidence) -> String {
     let seen = match evidence {
         Evidence::Shadow => ", seen on the shadow database",
         Evidence::Static | Evidence::Stats => "",
@@ -393,7 +393,7 @@ fn short(commit: &str) -> &str {
     commit.get(..7).unwrap_or(commit)
 }
 
-fn prose(text: &str) -> String {
+pub(super) fn prose(text: &str) -> String {
     match text.char_indices().nth(PROSE) {
         Some((end, _)) => format!("{} …", escape::prose(&text[..end])),
         None => escape::prose(text),
@@ -401,7 +401,7 @@ fn prose(text: &str) -> String {
 }
 
 /// SQL of a bounded length, cut at the end of a line.
-fn clip_sql(text: &str) -> String {
+pub(super) fn clip_sql(text: &str) -> String {
     let mut out = String::new();
     for (number, line) in text.lines().enumerate() {
         if number >= SQL_LINES || out.len() + line.len() > SQL_BYTES {

@@ -1,10 +1,12 @@
 //! One verdict, many renderings. Pure: values in, text out.
 
+pub(crate) mod deploy;
 pub(crate) mod escape;
 pub(crate) mod excerpt;
 #[cfg(test)]
 mod fixture;
 pub(crate) mod html;
+pub(crate) mod inline;
 pub(crate) mod json;
 pub(crate) mod markdown;
 pub(crate) mod sarif;
