@@ -39,12 +39,9 @@ impl Cache {
         Some(Self { root })
     }
 
-    pub(super) fn holds(&self, key: &str) -> bool {
-        self.root.join(key).join("password").exists()
-    }
-
-    /// Copies an entry to `data`, which must not exist, and returns the superuser's password in it.
-    pub(super) fn fetch(&self, key: &str, data: &Path) -> Option<Secret> {
+    /// Copies an entry to `data`, which must not exist, and returns the superuser's password in it
+    /// and what was noted about it.
+    pub(super) fn fetch(&self, key: &str, data: &Path) -> Option<(Secret, String)> {
         let entry = self.root.join(key);
         let password = fs::read_to_string(entry.join("password")).ok()?;
         if let Err(error) = copy(&entry.join("data"), data) {
@@ -54,13 +51,15 @@ impl Cache {
         }
         // The time of the last use decides what is deleted first.
         let _ = fs::write(entry.join("used"), "");
-        Some(Secret::new(password))
+        let notes = fs::read_to_string(entry.join("notes")).unwrap_or_default();
+        Some((Secret::new(password), notes))
     }
 
     /// Keeps a copy of a data directory at rest. A failure costs the next run time, nothing else.
-    pub(super) fn store(&self, key: &str, data: &Path, password: &Secret) {
+    pub(super) fn store(&self, key: &str, data: &Path, password: &Secret, notes: &str) {
         let kept = tempfile::Builder::new().prefix("new-").tempdir_in(&self.root).and_then(|new| {
             copy(data, &new.path().join("data"))?;
+            fs::write(new.path().join("notes"), notes)?;
             fs::write(new.path().join("password"), password.expose())?;
             fs::write(new.path().join("used"), "")?;
             let path = new.keep();
@@ -145,10 +144,11 @@ mod tests {
         fs::create_dir(&data).unwrap();
         fs::write(data.join("PG_VERSION"), "15").unwrap();
         fs::write(data.join("postmaster.pid"), "1").unwrap();
-        cache.store("key", &data, &Secret::new("one"));
-        cache.store("key", &data, &Secret::new("two"));
+        cache.store("key", &data, &Secret::new("one"), "noted");
+        cache.store("key", &data, &Secret::new("two"), "");
         let copy = home.path().join("copy");
-        assert_eq!(cache.fetch("key", &copy).unwrap().expose(), "one");
+        let (password, notes) = cache.fetch("key", &copy).unwrap();
+        assert_eq!((password.expose(), notes.as_str()), ("one", "noted"));
         assert!(copy.join("PG_VERSION").exists() && !copy.join("postmaster.pid").exists());
         assert!(cache.fetch("other", &home.path().join("x")).is_none());
         assert_eq!(fs::read_dir(home.path().join("lockkeeper/shadow")).unwrap().count(), 1);

@@ -7,10 +7,325 @@
 mod assets;
 mod binaries;
 mod cache;
+mod catalog;
+mod diagnose;
+mod difference;
+mod fixtures;
 mod folder;
+mod given;
+mod lock_trace;
+mod rehearse;
+mod replay;
 mod server;
+mod stage;
 mod template;
 mod tree;
 
+use std::{collections::BTreeSet, fs, path::Path};
+
+use sha2::{Digest, Sha256};
+
 pub(crate) use binaries::Binaries;
+#[cfg(test)]
 pub(crate) use server::Server;
+
+use crate::{
+    config::{Config, Profile, ShadowMode},
+    env::Env,
+    error::Error,
+    migration::{Migration, MigrationSet, Version},
+    rehearsal::{Difference, Rehearsal},
+    secret::Secret,
+    sql::{Lines, cut},
+};
+use rehearse::Part;
+use replay::{Notes, Past, Replay, line_of};
+use stage::Stage;
+use template::Recipe;
+
+/// The oldest Postgres that the Supabase prelude can be loaded into: it grants SET on parameters.
+const OLDEST: u32 = 15;
+
+/// What to rehearse, and on what.
+pub(crate) struct Request<'a> {
+    pub(crate) env: &'a Env,
+    pub(crate) config: &'a Config,
+    /// The repository root.
+    pub(crate) root: &'a Path,
+    pub(crate) set: &'a MigrationSet,
+    /// The migrations to rehearse. Every older one of the set is history.
+    pub(crate) change: BTreeSet<Version>,
+    pub(crate) mode: ShadowMode,
+    /// A server to use instead of one of our own.
+    pub(crate) url: Option<Secret>,
+    /// Major version of the target, where it is known better than from the configuration.
+    pub(crate) version: Option<u32>,
+    pub(crate) cache: bool,
+    /// Whether to run the assertion files in `tests`.
+    pub(crate) assertions: bool,
+    pub(crate) progress: &'a dyn Fn(&str),
+}
+
+/// What became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum State {
+    Ran,
+    /// Not verified, and why.
+    Skipped(String),
+    /// Begun, and not finished.
+    Failed(String),
+}
+
+/// The result of a rehearsal.
+#[derive(Debug, Clone)]
+pub(crate) struct Outcome {
+    pub(crate) state: State,
+    /// In version order; those after a failed one may be missing.
+    pub(crate) rehearsals: Vec<Rehearsal>,
+    /// Sentences about what was not, or not exactly, verified.
+    pub(crate) notes: Vec<String>,
+}
+
+/// Rehearses the change on a shadow with all of its history.
+///
+/// # Errors
+///
+/// With [`ShadowMode::Required`] anything that kept the shadow from running; else only wrong usage:
+/// a shadow that cannot be had is [`State::Skipped`].
+pub(crate) fn rehearse(request: &Request<'_>) -> Result<Outcome, Error> {
+    let empty = |state| Outcome { state, rehearsals: Vec::new(), notes: Vec::new() };
+    if request.mode == ShadowMode::Off {
+        return Ok(empty(State::Skipped("it was switched off".into())));
+    }
+    if request.change.is_empty() {
+        return Ok(empty(State::Skipped("there is nothing to rehearse".into())));
+    }
+    let mut outcome = empty(State::Ran);
+    let lenient = |error: Error, state: fn(String) -> State, outcome: &mut Outcome| match error {
+        Error::Unreachable { .. } | Error::Io { .. } if request.mode == ShadowMode::Auto => {
+            outcome.state = state(reason(&error));
+            Ok(())
+        }
+        error => Err(error),
+    };
+    match open(request, &mut outcome.notes) {
+        Ok((stage, notes)) => {
+            if let Err(error) = rehearse_on(request, stage, notes, &mut outcome) {
+                lenient(error, State::Failed, &mut outcome)?;
+            }
+        }
+        Err(error) => lenient(error, State::Skipped, &mut outcome)?,
+    }
+    Ok(outcome)
+}
+
+/// An error in one paragraph: what, why, what next.
+fn reason(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        text.push_str(&format!(": {inner}"));
+        cause = inner.source();
+    }
+    format!("{text}. {}", error.remedy())
+}
+
+/// The migrations before the first of the change: they are in every state that is rehearsed on.
+fn base<'a>(request: &'a Request<'_>) -> Vec<&'a Migration> {
+    let first = request.change.first().copied();
+    request.set.migrations.iter().take_while(|one| first.is_none_or(|first| one.version < first)).collect()
+}
+
+fn profile(config: &Config) -> template::Profile {
+    match config.profile {
+        Profile::Supabase => template::Profile::Supabase { expose_public: config.supabase.expose_public },
+        Profile::Postgres => template::Profile::Postgres,
+    }
+}
+
+/// Starts a server and brings it to the state before the first migration of the change.
+fn open(request: &Request<'_>, notes: &mut Vec<String>) -> Result<(Stage, Notes), Error> {
+    let (config, profile) = (request.config, profile(request.config));
+    let supabase = matches!(profile, template::Profile::Supabase { .. });
+    let schema = base_schema(request)?;
+    let history = base(request);
+    if let Some(url) = &request.url {
+        let stage = given::open(url, profile, config.shadow.timeout)?;
+        let done = replay(request, &stage, schema.as_deref(), &history, Notes::default())?;
+        return Ok((stage, done));
+    }
+    let wanted = request.version.or(config.postgres.version);
+    let binaries = Binaries::find(request.env, wanted, OLDEST)?;
+    if let Some(wanted) = wanted.filter(|wanted| *wanted != binaries.major) {
+        notes.push(format!(
+            "rehearsed on Postgres {}; the target runs {wanted}, which is not installed here",
+            binaries.version
+        ));
+    }
+    let recipe = Recipe { profile, use_cache: request.cache };
+    let keys = keys(&recipe.key(&binaries), schema.as_deref(), &history);
+    (request.progress)(&format!("shadow: starting Postgres {}", binaries.version));
+    let newest_first: Vec<String> = keys.iter().rev().cloned().collect();
+    let (server, found) = server::Server::from_recipe(request.env, &binaries, &recipe, &newest_first)?;
+    let mut stage = Stage::on(server, supabase, config.shadow.timeout);
+    let (done, noted) = match found {
+        Some((at, noted)) => (keys.len() - at, serde_json::from_str(&noted).unwrap_or_default()),
+        None => (0, Notes::default()),
+    };
+    if done == keys.len() {
+        return Ok((stage, noted));
+    }
+    // The first state is that of the base schema, the others follow one migration each.
+    let (schema, rest) = match done {
+        0 => (schema.as_deref(), &history[..]),
+        done => (None, &history[done - 1..]),
+    };
+    let noted = replay(request, &stage, schema, rest, noted)?;
+    if let (Some(key), Some(server), true) = (keys.last(), stage.server_mut(), request.cache) {
+        let text = serde_json::to_string(&noted).unwrap_or_default();
+        let env = request.env;
+        server.pause(|data, password| {
+            if let Some(cache) = cache::Cache::open(env) {
+                cache.store(key, data, password, &text);
+            }
+        })?;
+    }
+    Ok((stage, noted))
+}
+
+/// Keys of the states after the base schema and after each migration of the history; none where
+/// there is neither.
+fn keys(start: &str, schema: Option<&str>, history: &[&Migration]) -> Vec<String> {
+    if schema.is_none() && history.is_empty() {
+        return Vec::new();
+    }
+    let mut keys: Vec<String> = Vec::new();
+    let mut add = |text: &str| {
+        let mut hash = Sha256::new();
+        hash.update(keys.last().map_or(start, String::as_str));
+        hash.update(text);
+        keys.push(template::hex(&hash.finalize()));
+    };
+    add(schema.unwrap_or_default());
+    for migration in history {
+        add(&migration.up.sql);
+    }
+    keys
+}
+
+fn base_schema(request: &Request<'_>) -> Result<Option<String>, Error> {
+    let file = &request.config.shadow.base_schema;
+    if file.is_empty() {
+        return Ok(None);
+    }
+    fs::read_to_string(request.root.join(file)).map(Some).map_err(|error| {
+        Error::io(
+            format!("{file}, the base schema of the shadow, cannot be read"),
+            "Correct `shadow.base_schema`: a file made by `pg_dump --schema-only`, in the repository.",
+            error,
+        )
+    })
+}
+
+fn replay(
+    request: &Request<'_>,
+    stage: &Stage,
+    schema: Option<&str>,
+    history: &[&Migration],
+    notes: Notes,
+) -> Result<Notes, Error> {
+    if history.is_empty() && schema.is_none() {
+        return Ok(notes);
+    }
+    let mut replay = Replay::new(stage)?;
+    replay.notes = notes;
+    if let Some(text) = schema {
+        (request.progress)("shadow: loading the base schema");
+        let (lines, cut) = (Lines::new(text), cut(text));
+        let path = &request.config.shadow.base_schema;
+        replay.file(&Past { path, sql: text, cut: &cut, line: &line_of(&lines, text), dump: true })?;
+    }
+    if !history.is_empty() {
+        (request.progress)(&format!("shadow: replaying {} earlier migrations", history.len()));
+    }
+    for migration in history {
+        replay.migration(migration)?;
+    }
+    Ok(replay.notes)
+}
+
+impl Replay<'_> {
+    fn migration(&mut self, migration: &Migration) -> Result<(), Error> {
+        let up = &migration.up;
+        let line = |offset: usize| up.file.place(up.file_offset(offset)..up.file_offset(offset)).line;
+        self.file(&Past { path: &migration.path, sql: &up.sql, cut: &up.cut, line: &line, dump: false })
+    }
+}
+
+fn rehearse_on(
+    request: &Request<'_>,
+    stage: Stage,
+    mut noted: Notes,
+    outcome: &mut Outcome,
+) -> Result<(), Error> {
+    let fixtures = fixtures::read(request.root, &request.set.dir);
+    let (first, last) = (request.change.first(), request.change.last());
+    let steps = request.set.migrations.iter().filter(|one| {
+        first.is_some_and(|first| one.version >= *first) && last.is_some_and(|last| one.version <= *last)
+    });
+    for migration in steps {
+        if !request.change.contains(&migration.version) {
+            let mut replay = Replay::new(&stage)?;
+            replay.notes = noted;
+            replay.migration(migration)?;
+            noted = replay.notes;
+            continue;
+        }
+        if !migration.problems.is_empty() {
+            outcome.notes.push(format!("{}: not rehearsed, because of its form", migration.path));
+            continue;
+        }
+        (request.progress)(&format!("shadow: rehearsing {}", migration.path));
+        let own: Vec<fixtures::Fixture> =
+            fixtures.iter().filter(|one| one.version == migration.version.0).cloned().collect();
+        let part = Part {
+            stage: &stage,
+            migration,
+            fixtures: &own,
+            assertions: request.assertions,
+            base_incomplete: noted.missing > 0,
+        };
+        outcome.rehearsals.push(part.rehearse()?);
+    }
+    stage.close();
+    if noted.missing > 0 {
+        outcome.notes.push(format!(
+            "{} statements of the history could not be replayed on the shadow, so what builds on them is not \
+             verified; a schema dump as `shadow.base_schema` (pg_dump --schema-only) can be the base",
+            noted.missing
+        ));
+    }
+    outcome.notes.extend(noted.lines);
+    Ok(())
+}
+
+/// The differences between a target and what its migrations give on a shadow.
+///
+/// `target` must be a read-only connection.
+pub(crate) fn drift(
+    request: &Request<'_>,
+    target: &mut postgres::Client,
+) -> Result<(Vec<Difference>, Vec<String>), Error> {
+    let mut notes = Vec::new();
+    let (stage, noted) = open(request, &mut notes)?;
+    let expected = catalog::Snapshot::take(&mut stage.observer()?)?.without_platform();
+    stage.close();
+    // With an empty path, the catalog functions qualify every name. Ends with the connection.
+    target.batch_execute("set search_path = ''").map_err(|error| {
+        Error::unreachable("the target does not answer", "Run again.", Some(error.into()))
+    })?;
+    let found = catalog::Snapshot::take(target)?.without_platform();
+    let (found, _) = difference::compare(&expected, &found, &difference::DRIFT);
+    notes.extend(noted.lines);
+    Ok((found, notes))
+}

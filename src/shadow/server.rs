@@ -98,7 +98,7 @@ impl Server {
         binaries: &Binaries,
         recipe: &template::Recipe,
         states: &[String],
-    ) -> Result<(Self, Option<usize>), Error> {
+    ) -> Result<(Self, Option<(usize, String)>), Error> {
         let folder = RunFolder::create(env)?;
         let program = tree::build(binaries, folder.path())?;
         template::provide(env, binaries, recipe, states, folder, &program)
@@ -218,11 +218,6 @@ impl Server {
     /// Bytes in the data directory: what a migration may fill is limited.
     pub(super) fn data_dir(&self) -> PathBuf {
         self.folder.data()
-    }
-
-    /// Ends the server at once, from another thread: what runs on it fails.
-    pub(super) fn process(&self) -> u32 {
-        self.child.id()
     }
 
     fn end(&mut self) {

@@ -78,7 +78,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 /// Starts a server in the state of `recipe` in `folder`.
 ///
 /// `states` are keys of later states of the same recipe, best first; the first that the cache
-/// holds is taken, and its index returned.
+/// holds is taken, and its index and notes returned.
 pub(super) fn provide(
     env: &Env,
     binaries: &Binaries,
@@ -86,7 +86,7 @@ pub(super) fn provide(
     states: &[String],
     folder: RunFolder,
     program: &Path,
-) -> Result<(Server, Option<usize>), Error> {
+) -> Result<(Server, Option<(usize, String)>), Error> {
     let admin = recipe.profile.admin();
     let cache = recipe.use_cache.then(|| Cache::open(env)).flatten();
     let key = recipe.key(binaries);
@@ -94,9 +94,10 @@ pub(super) fn provide(
         |folder: RunFolder, password: Secret| Server::start(folder, program, binaries.major, admin, password);
     if let Some(cache) = &cache {
         for (at, state) in states.iter().map(Some).chain([None]).enumerate() {
-            if let Some(password) = cache.fetch(state.unwrap_or(&key), &folder.data()) {
+            let key = state.map_or(key.as_str(), String::as_str);
+            if let Some((password, notes)) = cache.fetch(key, &folder.data()) {
                 folder.give(&folder.data())?;
-                return Ok((start(folder, password)?, state.map(|_| at)));
+                return Ok((start(folder, password)?, state.map(|_| (at, notes))));
             }
         }
     }
@@ -118,13 +119,13 @@ pub(super) fn provide(
         )
     })?;
     if let Some(cache) = &cache {
-        server.pause(|data, password| cache.store(&key, data, password))?;
+        server.pause(|data, password| cache.store(&key, data, password, ""))?;
     }
     Ok((server, None))
 }
 
 /// A password that nobody can guess.
-fn random() -> Result<Secret, Error> {
+pub(super) fn random() -> Result<Secret, Error> {
     let mut bytes = [0; 24];
     fs::File::open("/dev/urandom")
         .and_then(|mut file| file.read_exact(&mut bytes))

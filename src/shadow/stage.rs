@@ -1,0 +1,331 @@
+//! The connections to a shadow: the actor runs migrations, the observer watches, the watchdog ends
+//! what does not end by itself.
+//!
+//! The actor logs in as the role that migrations run as. It never is a superuser session that set
+//! another role: `RESET SESSION AUTHORIZATION` would undo that.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use postgres::{CancelToken, Client, Config, NoTls, error::DbError};
+
+use super::{cache, server::Server};
+use crate::error::Error;
+
+/// What a migration may add to the data directory before it is stopped.
+const MAX_GROWTH: u64 = 2 << 30;
+
+/// A message that the server sent beside the result.
+#[derive(Debug, Clone)]
+pub(super) struct Notice {
+    pub(super) code: String,
+    pub(super) message: String,
+}
+
+/// A database that migrations can be run in.
+pub(super) struct Stage {
+    /// `None`: the server was given, and is not ours to stop.
+    server: Option<Server>,
+    /// The database that was made for us on a given server.
+    made: Option<Made>,
+    admin: Config,
+    migrator: Config,
+    pub(super) timeout: Duration,
+    /// Whether the Supabase prelude is in place, with its role for elevation.
+    pub(super) supabase: bool,
+    pub(super) major: u32,
+}
+
+/// The role that migrations run as on a server of ours.
+pub(super) const MIGRATOR: &str = "postgres";
+
+impl Stage {
+    pub(super) fn on(server: Server, supabase: bool, timeout: Duration) -> Self {
+        Self {
+            admin: server.config(server.admin(), "postgres"),
+            migrator: server.config(MIGRATOR, "postgres"),
+            major: server.major(),
+            server: Some(server),
+            made: None,
+            timeout,
+            supabase,
+        }
+    }
+
+    /// In a database made for us on a server that somebody else runs.
+    pub(super) fn given(
+        made: Made,
+        admin: Config,
+        migrator: Config,
+        major: u32,
+        supabase: bool,
+        timeout: Duration,
+    ) -> Self {
+        Self { server: None, made: Some(made), admin, migrator, timeout, supabase, major }
+    }
+
+    /// Whether the observer may grant the rights of old.
+    pub(super) fn can_elevate(&self) -> bool {
+        self.supabase && self.server.is_some()
+    }
+
+    /// The role that migrations run as.
+    pub(super) fn migrator(&self) -> &str {
+        self.migrator.get_user().unwrap_or(MIGRATOR)
+    }
+
+    pub(super) fn server_mut(&mut self) -> Option<&mut Server> {
+        self.server.as_mut()
+    }
+
+    /// The same server, another database.
+    pub(super) fn database(&self, name: &str) -> (Config, Config) {
+        let (mut admin, mut migrator) = (self.admin.clone(), self.migrator.clone());
+        (admin.dbname(name).clone(), migrator.dbname(name).clone())
+    }
+
+    pub(super) fn name(&self) -> String {
+        self.admin.get_dbname().unwrap_or("postgres").to_owned()
+    }
+
+    /// A connection with all rights, for looking and for preparing. Runs no SQL of a migration.
+    pub(super) fn observer(&self) -> Result<Client, Error> {
+        self.observer_of(&self.admin)
+    }
+
+    fn observer_of(&self, config: &Config) -> Result<Client, Error> {
+        // With an empty path, `pg_get_*def` qualify every name.
+        config.clone().options("-c search_path= -c lock_timeout=5s").connect(NoTls).map_err(gone)
+    }
+
+    /// A connection as the migrating role, fresh: nothing of another file is in it.
+    pub(super) fn actor(&self, lenient: bool) -> Result<Actor, Error> {
+        self.actor_of(&self.admin, &self.migrator, lenient)
+    }
+
+    /// Actor and observer of another database of the same server.
+    pub(super) fn pair(&self, database: &str) -> Result<(Actor, Client), Error> {
+        let (admin, migrator) = self.database(database);
+        Ok((self.actor_of(&admin, &migrator, false)?, self.observer_of(&admin)?))
+    }
+
+    fn actor_of(&self, admin: &Config, migrator: &Config, lenient: bool) -> Result<Actor, Error> {
+        let notices = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&notices);
+        let mut config = migrator.clone();
+        let mut options = "-c lock_timeout=10s".to_owned();
+        if lenient {
+            // Old histories delete from storage tables, which today's platform refuses.
+            options.push_str(" -c storage.allow_delete_query=true");
+        }
+        config.options(&options).notice_callback(move |error: DbError| {
+            log::debug!("shadow: {}: {}", error.severity(), error.message());
+            if let Ok(mut notices) = sink.lock() {
+                let notice = Notice { code: error.code().code().into(), message: error.message().into() };
+                notices.push(notice);
+            }
+        });
+        let mut client = config.connect(NoTls).map_err(gone)?;
+        let pid = client
+            .query_one("select pg_catalog.pg_backend_pid()", &[])
+            .and_then(|row| row.try_get::<_, i32>(0))
+            .map_err(gone)?;
+        let watchdog = Watchdog::start(
+            client.cancel_token(),
+            admin.clone(),
+            pid,
+            self.server.as_ref().map(Server::data_dir),
+        );
+        Ok(Actor { client, pid, notices, timeout: self.timeout, watchdog })
+    }
+
+    /// Ends the server, or drops the database, whichever is ours.
+    pub(super) fn close(self) {
+        if let Some(server) = self.server {
+            server.stop();
+        }
+        drop(self.made);
+    }
+}
+
+/// A database on a given server, dropped with the value.
+pub(super) struct Made {
+    pub(super) name: String,
+    /// Another database of the same server, to drop it from.
+    pub(super) from: Config,
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        let dropped = self.from.connect(NoTls).and_then(|mut client| {
+            client.batch_execute(&format!("drop database if exists {} with (force)", self.name))
+        });
+        if let Err(error) = dropped {
+            log::warn!("the database {} of the shadow could not be dropped: {error}", self.name);
+        }
+    }
+}
+
+fn gone(error: postgres::Error) -> Error {
+    Error::unreachable(
+        "the shadow's server does not answer",
+        "Run again; with `-vv` the log says more.",
+        Some(error.into()),
+    )
+}
+
+/// A session in which SQL of migrations runs.
+pub(super) struct Actor {
+    client: Client,
+    pub(super) pid: i32,
+    notices: Arc<Mutex<Vec<Notice>>>,
+    timeout: Duration,
+    watchdog: Watchdog,
+}
+
+impl Actor {
+    /// Runs one or several statements by the simple protocol.
+    pub(super) fn run(&mut self, sql: &str) -> Result<Duration, postgres::Error> {
+        let began = Instant::now();
+        self.watchdog.arm(self.timeout);
+        let result = self.client.batch_execute(sql);
+        self.watchdog.disarm();
+        result.map(|()| began.elapsed())
+    }
+
+    /// Runs a query of ours, as text.
+    pub(super) fn rows(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>, postgres::Error> {
+        self.watchdog.arm(self.timeout);
+        let result = self.client.simple_query(sql);
+        self.watchdog.disarm();
+        let rows = result?.into_iter().filter_map(|message| match message {
+            postgres::SimpleQueryMessage::Row(row) => {
+                Some((0..row.len()).map(|at| row.get(at).map(str::to_owned)).collect())
+            }
+            _ => None,
+        });
+        Ok(rows.collect())
+    }
+
+    /// Sends the rows of a `COPY … FROM STDIN`.
+    pub(super) fn copy_in(&mut self, statement: &str, data: &str) -> Result<(), postgres::Error> {
+        use std::io::Write;
+        self.watchdog.arm(self.timeout);
+        let result = self.client.copy_in(statement).and_then(|mut writer| {
+            // A failed write shows as the error of `finish`.
+            let _ = writer.write_all(data.as_bytes());
+            writer.finish()
+        });
+        self.watchdog.disarm();
+        result.map(|_| ())
+    }
+
+    pub(super) fn take_notices(&self) -> Vec<Notice> {
+        self.notices.lock().map(|mut notices| std::mem::take(&mut *notices)).unwrap_or_default()
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+
+    /// Why the watchdog intervened, where it did.
+    pub(super) fn intervention(&self) -> Option<&'static str> {
+        self.watchdog.reason()
+    }
+}
+
+/// Ends statements that run too long or fill the disk, whatever settings they made.
+///
+/// `statement_timeout` alone would not do: the migration can switch it off.
+struct Watchdog {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    deadline: Mutex<Option<Instant>>,
+    reason: Mutex<Option<&'static str>>,
+    over: AtomicBool,
+}
+
+impl Watchdog {
+    fn start(cancel: CancelToken, admin: Config, pid: i32, data: Option<PathBuf>) -> Self {
+        let shared = Arc::new(Shared {
+            deadline: Mutex::new(None),
+            reason: Mutex::new(None),
+            over: AtomicBool::new(false),
+        });
+        let watched = Arc::clone(&shared);
+        let thread = std::thread::spawn(move || watch(&watched, &cancel, &admin, pid, data.as_ref()));
+        Self { shared, thread: Some(thread) }
+    }
+
+    fn arm(&self, timeout: Duration) {
+        self.set(Some(Instant::now() + timeout));
+    }
+
+    fn disarm(&self) {
+        self.set(None);
+    }
+
+    fn set(&self, deadline: Option<Instant>) {
+        if let Ok(mut slot) = self.shared.deadline.lock() {
+            *slot = deadline;
+        }
+    }
+
+    fn reason(&self) -> Option<&'static str> {
+        self.shared.reason.lock().ok().and_then(|reason| *reason)
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        self.shared.over.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            let _ = thread.join();
+        }
+    }
+}
+
+fn watch(shared: &Shared, cancel: &CancelToken, admin: &Config, pid: i32, data: Option<&PathBuf>) {
+    let mut attempts = 0;
+    let mut rounds = 0u32;
+    let mut at_first: Option<u64> = None;
+    while !shared.over.load(Ordering::Relaxed) {
+        std::thread::park_timeout(Duration::from_millis(100));
+        let Some(deadline) = shared.deadline.lock().ok().and_then(|deadline| *deadline) else {
+            attempts = 0;
+            continue;
+        };
+        rounds += 1;
+        let size = (rounds % 5 == 1).then(|| data.map(|data| cache::size(data))).flatten();
+        let before = *at_first.get_or_insert(size.unwrap_or(0));
+        let full = size.is_some_and(|size| size.saturating_sub(before) > MAX_GROWTH);
+        if Instant::now() < deadline && !full {
+            continue;
+        }
+        if let Ok(mut reason) = shared.reason.lock() {
+            *reason = Some(if full {
+                "it filled more than 2 GB"
+            } else {
+                "it did not end within `shadow.timeout`"
+            });
+        }
+        attempts += 1;
+        // A statement can catch a cancellation and go on; it cannot catch its session's end.
+        if attempts < 3 {
+            let _ = cancel.cancel_query(NoTls);
+        } else if let Ok(mut client) = admin.connect(NoTls) {
+            let _ = client.execute("select pg_catalog.pg_terminate_backend($1)", &[&pid]);
+        }
+    }
+}
