@@ -124,7 +124,7 @@ SELECT 'security label', s.provider||' '||i.type||' '||i.identity, to_jsonb(s.la
 UNION ALL
 SELECT 'setting', coalesce(nullif(s.setrole, 0)::regrole::text,'*')||CASE WHEN s.setdatabase = 0 THEN '' ELSE '@database' END, to_jsonb(s.setconfig) FROM pg_catalog.pg_db_role_setting s WHERE s.setdatabase IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()))
 UNION ALL
-SELECT 'role', quote_ident(r.rolname), to_jsonb(r) - 'oid' - 'rolname' - 'rolpassword' - 'rolconfig' FROM pg_catalog.pg_roles r WHERE r.rolname !~ '^pg_' AND r.rolname <> 'shadow_elevated'
+SELECT 'role', quote_ident(r.rolname), to_jsonb(r) - 'oid' - 'rolname' - 'rolpassword' - 'rolconfig' FROM pg_catalog.pg_roles r WHERE r.rolname !~ '^pg_'
 UNION ALL
 SELECT 'membership', m.roleid::regrole::text||' of '||m.member::regrole::text, to_jsonb(bool_or(m.admin_option)) FROM pg_catalog.pg_auth_members m WHERE m.member::regrole::text !~ '^pg_' GROUP BY m.roleid, m.member
 )

@@ -161,7 +161,9 @@ impl Tracer {
             .iter()
             .map(|(oid, _)| *oid)
             .filter(|oid| {
-                self.existing.get(oid).is_some_and(|relation| matches!(relation.kind.as_str(), "r" | "m"))
+                self.existing
+                    .get(oid)
+                    .is_some_and(|relation| relation.counts() && matches!(relation.kind.as_str(), "r" | "m"))
             })
             .collect();
         if !ddl || oids.is_empty() {
@@ -276,10 +278,20 @@ impl Tracer {
     /// Holds a lock on the table that the statement is about, so that the statement has to wait.
     fn blocker(&self, stage: &Stage, sql: &str) -> Option<Client> {
         let words = words(sql);
-        let named = self.existing.values().find(|relation| {
-            matches!(relation.kind.as_str(), "r" | "p" | "m") && words.contains(&relation.name)
-        });
-        let relation = named.cloned().or_else(|| self.table_of_index(stage, &words))?;
+        let mut tables: Vec<Relation> = self
+            .existing
+            .values()
+            .filter(|relation| {
+                matches!(relation.kind.as_str(), "r" | "p" | "m") && words.contains(&relation.name)
+            })
+            .cloned()
+            .collect();
+        if tables.iter().any(|relation| words.contains(&relation.schema)) {
+            tables.retain(|relation| words.contains(&relation.schema));
+        }
+        if tables.is_empty() {
+            tables.extend(self.table_of_index(stage, &words));
+        }
         // CONCURRENTLY takes its lock beside writers and then waits for them; VACUUM never waits
         // for writers, but shows the lock it wants behind one of its own kind.
         let mode = match first_word(sql).as_str() {
@@ -288,9 +300,12 @@ impl Tracer {
             _ => "ROW EXCLUSIVE",
         };
         let mut client = stage.observer().ok()?;
-        let name = qualified(&relation.schema, &relation.name);
-        client.batch_execute(&format!("begin; lock table {name} in {mode} mode")).ok()?;
-        Some(client)
+        client.batch_execute("begin").ok()?;
+        for relation in &tables {
+            let name = qualified(&relation.schema, &relation.name);
+            client.batch_execute(&format!("lock table {name} in {mode} mode")).ok()?;
+        }
+        (!tables.is_empty()).then_some(client)
     }
 
     fn table_of_index(&self, stage: &Stage, words: &BTreeSet<String>) -> Option<Relation> {

@@ -19,6 +19,8 @@ mod replay;
 mod server;
 mod stage;
 mod template;
+#[cfg(test)]
+mod tests;
 mod tree;
 
 use std::{collections::BTreeSet, fs, path::Path};

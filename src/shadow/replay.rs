@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     lock_trace::first_word,
-    stage::{Actor, MIGRATOR, Stage},
+    stage::{Actor, Stage},
 };
 use crate::{
     error::Error,
@@ -190,9 +190,9 @@ impl<'a> Replay<'a> {
 
     /// Repeats a statement while the migrating role has the rights that the platform once gave it.
     fn elevated(&mut self, sql: &str, data: Option<&str>) -> Result<std::time::Duration, postgres::Error> {
-        self.observer.batch_execute(&format!("grant shadow_elevated to {MIGRATOR}"))?;
+        self.observer.batch_execute("call shadow.elevate(true)")?;
         let result = self.attempt(sql, data);
-        self.observer.batch_execute(&format!("revoke shadow_elevated from {MIGRATOR}"))?;
+        self.observer.batch_execute("call shadow.elevate(false)")?;
         result.map(|()| std::time::Duration::ZERO)
     }
 

@@ -598,13 +598,31 @@ create function shadow.is_platform_table(rel text) returns boolean language sql 
     'auth.sso_domains', 'auth.sso_providers', 'auth.users', 'realtime.messages', 'realtime.subscription', 'storage.buckets',
     'storage.buckets_analytics', 'storage.objects', 'storage.prefixes', 'storage.s3_multipart_uploads', 'storage.s3_multipart_uploads_parts']) $$;
 
--- What the platform allowed when an old migration was written: granted to postgres while a statement of the history that
--- today's platform refuses is repeated, and revoked after it. No superuser is involved, so nothing can be escaped to.
-create role shadow_elevated nologin;
+-- What the platform allowed when an old migration was written is allowed again while a statement of the history that today's
+-- platform refuses is repeated. The migrating role stays what it is: no superuser is involved, so nothing can be escaped to.
+create table shadow.state (elevated boolean not null);
+insert into shadow.state values (false);
+grant select on shadow.state to public;
 
-create function shadow.applies() returns boolean language sql stable as $$
-  select not (select rolsuper from pg_roles where rolname = current_user)
-     and not exists (select from pg_auth_members m where m.roleid = 'shadow_elevated'::regrole and m.member = session_user::regrole) $$;
+create function shadow.applies() returns boolean language sql volatile as $$
+  select not (select rolsuper from pg_roles where rolname = current_user) and not (select elevated from shadow.state) $$;
+
+create procedure shadow.elevate(yes boolean) language plpgsql as $$
+declare
+  s text;
+begin
+  update shadow.state set elevated = yes;
+  for s in select quote_ident(nspname) from pg_namespace
+           where nspname in ('auth', 'storage', 'realtime', 'graphql', 'graphql_public', 'vault', 'pgsodium', 'pgsodium_masks', 'supabase_functions', 'cron', 'net') loop
+    if yes then
+      execute format('grant create on schema %s to postgres', s);
+    else
+      execute format('revoke create on schema %s from postgres', s);
+    end if;
+  end loop;
+end
+$$;
+revoke all on procedure shadow.elevate from public;
 
 create function shadow.refuse_ddl() returns event_trigger language plpgsql as $$
 declare
@@ -655,16 +673,8 @@ create event trigger shadow_refuse_ddl on ddl_command_end execute function shado
 create event trigger shadow_refuse_drop on sql_drop execute function shadow.refuse_drop();
 grant supabase_auth_admin, supabase_storage_admin, supabase_realtime_admin to postgres;
 
-do $$
-declare
-  s text;
-begin
-  for s in select quote_ident(nspname) from pg_namespace
-           where nspname in ('auth', 'storage', 'realtime', 'extensions', 'graphql', 'graphql_public', 'vault', 'pgsodium', 'pgsodium_masks', 'supabase_functions') loop
-    execute format('grant all on schema %s to shadow_elevated', s);
-    execute format('grant all on all tables in schema %s to shadow_elevated', s);
-    execute format('grant all on all sequences in schema %s to shadow_elevated', s);
-    execute format('grant execute on all routines in schema %s to shadow_elevated', s);
-  end loop;
-end
-$$;
+-- also where session_replication_role, which postgres may set, switches ordinary triggers off
+alter event trigger shadow_refuse_ddl enable always;
+alter event trigger shadow_refuse_drop enable always;
+-- Before PostgreSQL 16 CREATEROLE may grant every role that is not superuser, these included; the platform reserves them.
+update pg_authid set rolsuper = true where rolname in ('pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files');

@@ -1,0 +1,441 @@
+//! The room against a real server: what is seen, what is refused, what is left behind.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::{
+    finding::Direction,
+    lock::LockMode,
+    migration::{Checksum, Form, Layout, Section, SourceFile},
+    rehearsal::RoundTrip,
+};
+
+fn section(direction: Direction, path: &str, sql: &str) -> Section {
+    Section {
+        direction,
+        file: SourceFile::new(path, sql),
+        form: Form::Live,
+        sql: sql.into(),
+        offsets: vec![(0, 0)],
+        cut: cut(sql),
+        checksum: Checksum(sql.into()),
+    }
+}
+
+fn migration(version: i64, up: &str, down: Option<&str>) -> Migration {
+    let path = format!("supabase/migrations/{version}_m.sql");
+    Migration {
+        version: Version(version),
+        version_text: version.to_string(),
+        slug: "m".into(),
+        description: "m".into(),
+        layout: Layout::Pair,
+        up: section(Direction::Up, &path, up),
+        down: down.map(|down| section(Direction::Down, &path, down)),
+        irreversible: None,
+        directives: Vec::new(),
+        wrapper_dropped: false,
+        problems: Vec::new(),
+        path,
+    }
+}
+
+/// History and change; the last `changed` migrations are the change.
+struct Case {
+    config: Config,
+    set: MigrationSet,
+    changed: usize,
+    cache: bool,
+}
+
+impl Case {
+    fn new(migrations: Vec<Migration>, changed: usize) -> Self {
+        let mut config = Config::default();
+        config.shadow.timeout = std::time::Duration::from_secs(20);
+        let set = MigrationSet { dir: "supabase/migrations".into(), migrations, ..MigrationSet::default() };
+        Self { config, set, changed, cache: true }
+    }
+
+    fn env() -> Env {
+        Env::new(std::env::vars_os())
+    }
+
+    fn run(&self) -> Outcome {
+        self.run_in(Path::new("/nowhere"))
+    }
+
+    fn run_in(&self, root: &Path) -> Outcome {
+        let env = Self::env();
+        let skipped = self.set.migrations.len() - self.changed;
+        let change: BTreeSet<Version> =
+            self.set.migrations.iter().skip(skipped).map(|one| one.version).collect();
+        let request = Request {
+            env: &env,
+            config: &self.config,
+            root,
+            set: &self.set,
+            change,
+            mode: ShadowMode::Required,
+            url: None,
+            version: None,
+            cache: self.cache,
+            assertions: true,
+            progress: &|_| {},
+        };
+        rehearse(&request).unwrap()
+    }
+}
+
+/// Rehearses one migration over one of history.
+fn one(history: &str, up: &str, down: Option<&str>) -> Rehearsal {
+    let outcome = Case::new(vec![migration(1, history, None), migration(2, up, down)], 1).run();
+    assert_eq!(outcome.state, State::Ran, "{outcome:?}");
+    outcome.rehearsals.into_iter().next().unwrap()
+}
+
+fn locks(rehearsal: &Rehearsal, statement: usize) -> Vec<(String, LockMode, bool)> {
+    let trace = rehearsal.up.iter().find(|trace| trace.statement == statement).unwrap();
+    trace.locks.iter().map(|lock| (lock.object.clone(), lock.mode, lock.existed)).collect()
+}
+
+const USERS: &str = "create table public.users (id bigint primary key, email text, plan text default 'free');
+    comment on table public.users is 'people';
+    create index users_email on public.users (email);";
+
+#[test]
+fn a_faithful_down_restores() {
+    let found = one(
+        USERS,
+        "create table public.orders (id bigint primary key, user_id bigint references public.users);
+         alter table public.users add column age int;
+         create policy p on public.users using (true);",
+        Some(
+            "drop policy p on public.users; alter table public.users drop column age; drop table public.orders;",
+        ),
+    );
+    assert_eq!(found.failure, None);
+    assert_eq!(found.difference, []);
+    assert_eq!(found.round_trip, RoundTrip::Restored);
+    let users = |mode| ("public.users".to_owned(), mode, true);
+    assert!(locks(&found, 1).contains(&users(LockMode::ShareRowExclusive)), "{found:?}");
+    assert!(locks(&found, 1).iter().any(|(name, _, existed)| name == "public.orders" && !existed));
+    assert_eq!(locks(&found, 2), [users(LockMode::AccessExclusive)]);
+    // Also where an earlier statement of the file holds it already.
+    assert_eq!(locks(&found, 3), [users(LockMode::AccessExclusive)]);
+}
+
+#[test]
+fn what_down_forgets_is_said_with_its_repair() {
+    let found = one(
+        USERS,
+        "create index users_plan on public.users (plan);
+         comment on table public.users is null;
+         grant update (plan) on public.users to anon;
+         alter table public.users alter column plan set default 'basic';
+         create type public.mood as enum ('a');",
+        Some("select 1"),
+    );
+    assert_eq!(found.round_trip, RoundTrip::Differs);
+    let said: Vec<String> = found
+        .difference
+        .iter()
+        .map(|one| format!("{one} -> {}", one.repair.as_deref().unwrap_or("nothing")))
+        .collect();
+    for expected in [
+        "index public.users_plan is left behind by DOWN -> DROP INDEX public.users_plan;",
+        "column public.users.plan `default`: 'basic'::text instead of 'free'::text -> ALTER TABLE public.users ALTER COLUMN plan SET DEFAULT 'free'::text;",
+        "enum public.mood is left behind by DOWN -> DROP TYPE public.mood;",
+        "comment table public.users is missing after DOWN -> COMMENT ON TABLE public.users IS 'people';",
+    ] {
+        assert!(said.contains(&expected.to_owned()), "{expected}\n{said:#?}");
+    }
+    // The second UP stumbles over the index that is still there.
+    assert!(found.failure.unwrap().message.contains("after DOWN, UP cannot be applied again"));
+}
+
+#[test]
+fn rewrites_and_scans_are_seen() {
+    let found = one(
+        USERS,
+        "alter table public.users alter column id type numeric;
+         alter table public.users alter column email set not null;",
+        None,
+    );
+    assert_eq!(found.failure, None);
+    assert_eq!(found.up[0].rewrites, ["public.users"]);
+    assert_eq!(found.up[1].rewrites, [""; 0]);
+    assert_eq!(found.up[1].scans, ["public.users"]);
+    assert_eq!(found.round_trip, RoundTrip::NotRun);
+}
+
+#[test]
+fn concurrently_is_watched_from_outside() {
+    let found = one(
+        USERS,
+        "create index concurrently users_plan on public.users (plan)",
+        Some("drop index concurrently public.users_plan"),
+    );
+    assert_eq!(found.failure, None);
+    assert_eq!(locks(&found, 1), [("public.users".to_owned(), LockMode::ShareUpdateExclusive, true)]);
+    assert_eq!(found.down[0].locks[0].mode, LockMode::ShareUpdateExclusive);
+    assert_eq!(found.round_trip, RoundTrip::Restored);
+    let found = one(USERS, "vacuum full public.users", None);
+    assert_eq!(found.failure, None);
+    assert_eq!(found.up[0].rewrites, ["public.users"]);
+    assert_eq!(locks(&found, 1), [("public.users".to_owned(), LockMode::AccessExclusive, true)]);
+}
+
+#[test]
+fn an_enum_value_used_in_its_file_is_a_step_of_its_own() {
+    let found = one(
+        "create type public.mood as enum ('sad'); create table public.t (m public.mood)",
+        "alter type public.mood add value 'ok'; insert into public.t values ('ok');",
+        None,
+    );
+    assert_eq!(found.failure, None);
+    assert_eq!(found.up.len(), 2);
+}
+
+#[test]
+fn a_failure_says_where_and_what_to_do() {
+    let found = one(USERS, "select 1;\ncreate index on public.plans (price)", Some("select 1"));
+    let failure = found.failure.unwrap();
+    assert_eq!((failure.sqlstate.as_str(), failure.statement), ("42P01", 2));
+    assert!(failure.help.unwrap().contains("public.plans"));
+    let found = one(USERS, "alter table auth.users add column x int", None);
+    let failure = found.failure.unwrap();
+    assert_eq!(failure.sqlstate, "42501");
+    assert!(failure.help.unwrap().contains("belongs to the platform"));
+    let found = one(
+        USERS,
+        "create table if not exists public.users (id int, price int); create index on public.users (price)",
+        None,
+    );
+    assert!(found.failure.unwrap().help.unwrap().contains("IF NOT EXISTS `users` did nothing"));
+}
+
+#[test]
+fn history_is_lenient_and_says_so() {
+    let history = vec![
+        migration(
+            1,
+            "begin; create table a (id int); commit;\n\\echo hello\ncopy a from stdin;\n1\n2\n\\.\n\
+             alter table storage.objects enable row level security;\n\
+             create index on nowhere (x);\ncreate table b (id int);\n\
+             create index concurrently a_id on a (id);",
+            None,
+        ),
+        migration(2, "do $$ begin assert (select count(*) from a) = 2; perform from b; end $$", None),
+    ];
+    let outcome = Case::new(history, 1).run();
+    assert_eq!(outcome.rehearsals[0].failure, None, "{outcome:?}");
+    let notes = outcome.notes.join("\n");
+    for expected in
+        ["1_m.sql:2: a psql command", "rights of old", "relation \"nowhere\" does not exist", "2 statements"]
+    {
+        assert!(notes.contains(expected), "{expected}\n{notes}");
+    }
+}
+
+#[test]
+fn hostile_sql_is_contained() {
+    let secret = tempfile::NamedTempFile::new().unwrap();
+    let path = secret.path().display();
+    let refused = [
+        format!("copy (select 1) to program 'touch {path}.x'"),
+        format!("copy (select 1) to '{path}.x'"),
+        "select pg_read_file('/etc/passwd')".into(),
+        "select lo_import('/etc/passwd')".into(),
+        "create function f() returns int language c as 'libc', 'system'".into(),
+        "create extension plpython3u".into(),
+        "create extension file_fdw".into(),
+        "create extension adminpack".into(),
+        "alter system set work_mem = '1MB'".into(),
+        "alter role postgres superuser".into(),
+        "create role evil superuser".into(),
+        "set role supabase_admin".into(),
+        "set session authorization supabase_admin".into(),
+        "reset session authorization; drop schema shadow cascade".into(),
+        "grant supabase_admin to postgres".into(),
+        "call shadow.elevate(true)".into(),
+        "update shadow.state set elevated = true".into(),
+        "drop schema shadow cascade".into(),
+        "grant pg_execute_server_program to postgres".into(),
+        "grant pg_read_server_files to postgres".into(),
+        "create role helper createrole; grant pg_write_server_files to helper".into(),
+        "drop database postgres".into(),
+        "alter event trigger shadow_refuse_ddl disable".into(),
+        "set session_replication_role = replica; alter table auth.users add column x int".into(),
+        "load 'dblink'".into(),
+        "update pg_authid set rolsuper = true".into(),
+        "create subscription s connection 'host=127.0.0.1 dbname=x password=y' publication p".into(),
+        "alter database postgres owner to supabase_admin".into(),
+    ];
+    let mut migrations = Vec::new();
+    for (at, sql) in refused.iter().enumerate() {
+        migrations.push(migration(i64::try_from(at).unwrap() + 1, sql, None));
+    }
+    let count = migrations.len();
+    let outcome = Case::new(migrations, count).run();
+    assert_eq!(outcome.rehearsals.len(), count);
+    for (rehearsal, sql) in outcome.rehearsals.iter().zip(&refused) {
+        assert!(rehearsal.failure.is_some(), "was not refused: {sql}");
+    }
+    assert!(!Path::new(&format!("{path}.x")).exists());
+}
+
+#[test]
+fn what_calls_out_reaches_nobody() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let found = one(
+        "create extension dblink; create extension postgres_fdw;",
+        &format!("select dblink_connect('host=127.0.0.1 port={port} user=x password=y dbname=z')"),
+        None,
+    );
+    assert!(found.not_verified[0].contains("network"), "{found:?}");
+    let found = one(
+        "create extension postgres_fdw;",
+        &format!(
+            "create server s foreign data wrapper postgres_fdw options (host '127.0.0.1', port '{port}');
+             create user mapping for postgres server s options (user 'x', password 'y');
+             create foreign table f (a int) server s; select * from f"
+        ),
+        None,
+    );
+    assert!(found.failure.is_some());
+    assert!(listener.accept().is_err(), "somebody connected");
+}
+
+#[test]
+fn a_loop_without_end_is_stopped_and_the_next_file_goes_on() {
+    let mut case = Case::new(
+        vec![
+            migration(
+                1,
+                "set statement_timeout = 0; do $$ begin loop begin perform pg_sleep(1); exception when query_canceled then null; end; end loop; end $$",
+                None,
+            ),
+            migration(2, "create table after (id int)", Some("drop table after")),
+        ],
+        2,
+    );
+    case.config.shadow.timeout = std::time::Duration::from_secs(1);
+    let outcome = case.run();
+    let failure = outcome.rehearsals[0].failure.clone().unwrap();
+    assert_eq!(failure.sqlstate, "57014", "{failure:?}");
+    assert_eq!(outcome.rehearsals[1].round_trip, RoundTrip::Restored);
+}
+
+#[test]
+fn rows_and_assertions_of_the_tests_folder_are_used() {
+    let root = tempfile::tempdir().unwrap();
+    let tests = root.path().join("supabase/migrations/tests");
+    fs::create_dir_all(&tests).unwrap();
+    fs::write(tests.join("2_m.seed.sql"), "insert into public.users (id, email) values (1, 'a'), (2, 'b')")
+        .unwrap();
+    fs::write(tests.join("2_good.sql"), "select count(*) = 2 from public.users").unwrap();
+    fs::write(tests.join("2_bad.sql"), "select 1;\nselect 'not ok 1 - x'").unwrap();
+    let case = Case::new(
+        vec![
+            migration(1, USERS, None),
+            migration(
+                2,
+                "alter table public.users drop column email",
+                Some(
+                    "alter table public.users add column email text; create index users_email on public.users (email)",
+                ),
+            ),
+        ],
+        1,
+    );
+    let outcome = case.run_in(root.path());
+    let found = &outcome.rehearsals[0];
+    assert_eq!(found.assertions.len(), 2, "{found:?}");
+    assert!(found.assertions[0].1.as_ref().unwrap().contains("line 2: answers not ok 1"));
+    assert_eq!(found.assertions[1].1, None);
+    assert_eq!(found.difference.len(), 1, "{:?}", found.difference);
+    assert!(
+        found.difference[0].to_string().contains("data of users has other values")
+            || found.difference[0].to_string().contains("data of public.users has other values")
+    );
+    assert!(found.not_verified.iter().any(|note| note.contains("order of the columns")));
+}
+
+#[test]
+fn a_plain_postgres_has_no_platform() {
+    let mut case = Case::new(
+        vec![
+            migration(1, "create table a (id int)", Some("drop table a")),
+            migration(2, "select from auth.users", None),
+        ],
+        2,
+    );
+    case.config.profile = Profile::Postgres;
+    let outcome = case.run();
+    assert_eq!(outcome.rehearsals[0].round_trip, RoundTrip::Restored);
+    assert!(outcome.rehearsals[1].failure.is_some());
+}
+
+#[test]
+fn without_postgres_it_is_skipped_or_an_error() {
+    let env = Env::new([("LOCKKEEPER_POSTGRES_BIN".into(), "/nowhere".into())]);
+    let case = Case::new(vec![migration(1, "select 1", None)], 1);
+    let mut request = Request {
+        env: &env,
+        config: &case.config,
+        root: Path::new("/nowhere"),
+        set: &case.set,
+        change: BTreeSet::from([Version(1)]),
+        mode: ShadowMode::Auto,
+        url: None,
+        version: None,
+        cache: true,
+        assertions: false,
+        progress: &|_| {},
+    };
+    assert!(matches!(rehearse(&request).unwrap().state, State::Skipped(_)));
+    request.mode = ShadowMode::Required;
+    assert_eq!(rehearse(&request).unwrap_err().exit_code(), 3);
+}
+
+/// The platform's answers: the first half must pass, the second must fail.
+#[test]
+fn the_guard_answers_as_production_does() {
+    let text = include_str!("supabase/guard-cases.sql");
+    let (pass, fail) = text.split_once("\\echo '== must fail'").unwrap();
+    let env = Case::env();
+    let binaries = Binaries::find(&env, None, OLDEST).unwrap();
+    let recipe = Recipe { profile: template::Profile::Supabase { expose_public: true }, use_cache: true };
+    let (server, _) = server::Server::from_recipe(&env, &binaries, &recipe, &[]).unwrap();
+    let stage = Stage::on(server, true, std::time::Duration::from_secs(10));
+    let mut actor = stage.actor(false).unwrap();
+    let statements = |text: &str| -> Vec<String> {
+        cut(text)
+            .pieces
+            .iter()
+            .filter(|piece| piece.kind == crate::sql::PieceKind::Statement)
+            .map(|piece| text[piece.body.clone()].to_owned())
+            .collect()
+    };
+    let mut wrong = Vec::new();
+    for sql in statements(pass)
+        .into_iter()
+        .filter(|sql| !sql.starts_with("set session authorization") && !sql.starts_with("set search_path"))
+    {
+        if let Err(error) = actor.run(&sql) {
+            wrong.push(format!("must pass: {sql}: {}", replay::text(&error)));
+        }
+    }
+    for sql in statements(fail) {
+        if actor.run(&sql).is_ok() {
+            wrong.push(format!("must fail: {sql}"));
+        }
+    }
+    drop(actor);
+    stage.close();
+    // Production refuses it too (see the list of refusals), whatever the case file expects.
+    wrong.retain(|line| !line.contains("alter database postgres set app.x"));
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
