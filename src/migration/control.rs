@@ -109,7 +109,7 @@ pub(super) fn check(section: &Section, transaction_off: bool, problems: &mut Vec
     }
     if let Some(piece) = open {
         problems.push(Problem {
-            rule: "transaction-control",
+            rule: "unclosed-transaction",
             place: section.place(piece.body.clone()),
             what: "the transaction that begins here is never committed".into(),
             remedy: "Add its COMMIT.".into(),

@@ -63,23 +63,7 @@ pub(crate) fn check_names(config: &Config) -> Result<(), Error> {
 
 /// The rule whose name is most like a misspelt one.
 pub(super) fn nearest(name: &str) -> Option<&'static str> {
-    let distances = ALL.iter().map(|rule| (distance(name, rule.name), rule.name));
-    distances.min().filter(|(distance, rule)| *distance <= rule.len() / 3).map(|(_, rule)| rule)
-}
-
-/// Levenshtein's: how many letters to add, drop or change.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.bytes().enumerate() {
-            let changed = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
+    crate::config::nearest(name, ALL.iter().map(|rule| rule.name))
 }
 
 /// Whether a glob matches a whole path: `*` and `?` stay within a folder, `**` does not. A glob

@@ -15,10 +15,13 @@ mod engine;
 mod judge;
 mod levels;
 mod names;
+pub(crate) mod page;
 mod precedence;
 mod sink;
 mod suppress;
 mod tautology;
+#[cfg(test)]
+mod tests;
 mod traced;
 mod weigh;
 

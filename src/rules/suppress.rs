@@ -57,12 +57,11 @@ struct Request<'a> {
 
 impl<'a> Request<'a> {
     fn of(directive: &'a Directive) -> Option<Self> {
-        let (rules, reason, whole_file) = match &directive.kind {
-            DirectiveKind::Ignore { rules, reason, .. } => (rules, reason, false),
-            DirectiveKind::IgnoreFile { rules, reason, .. } => (rules, reason, true),
+        let (rules, reason, squawk, whole_file) = match &directive.kind {
+            DirectiveKind::Ignore { rules, reason, squawk } => (rules, reason, *squawk, false),
+            DirectiveKind::IgnoreFile { rules, reason, squawk } => (rules, reason, *squawk, true),
             _ => return None,
         };
-        let squawk = reason.starts_with("squawk-ignore");
         Some(Self { rules, reason, directive, whole_file, squawk })
     }
 

@@ -15,7 +15,7 @@ pub(in crate::rules) static RULE: Rule = Rule {
     sources: &["https://www.postgresql.org/docs/current/sql-syntax.html"],
     peers: &["sq:syntax-error"],
     bad: &["alter table public.tags ad column a int;", "create table app.x (id bigint primary key;"],
-    good: &["alter table public.tags add column a int;"],
+    good: &["create table app.x (id bigint primary key);"],
     checks: &[Check::Elsewhere],
     ..Rule::BLANK
 };
