@@ -20,5 +20,6 @@ mod secret;
 mod shadow;
 mod sql;
 mod stats;
+mod workspace;
 
 pub use commands::run;

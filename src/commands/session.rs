@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{Color, Command, Format, Globals};
-use crate::{env::Env, error::Error};
+use crate::{config::Config, env::Env, error::Error, rules, workspace::Workspace};
 
 /// One run of the program.
 pub(crate) struct Session {
@@ -44,6 +44,17 @@ impl Session {
             "this command prints `text` or `json` only",
             "Use `--format text` or `--format json`; sarif, github, markdown and html belong to `check`.",
         ))
+    }
+
+    /// The effective configuration: of `--config`, else of `lockkeeper.toml` where there is one.
+    pub(crate) fn config(&self) -> Result<Config, Error> {
+        let known: Vec<&str> = rules::ALL.iter().map(|rule| rule.name).collect();
+        Config::open(&self.root, self.globals.config.as_deref(), &known)
+    }
+
+    /// The migrations folder of `--dir` or of the configuration.
+    pub(crate) fn workspace(&self, config: &Config) -> Result<Workspace, Error> {
+        Workspace::open(&self.root, config, self.globals.dir.as_deref())
     }
 
     pub(crate) fn json(&self) -> bool {

@@ -1,8 +1,18 @@
 //! `lockkeeper.toml`: every key optional, every default resolved here.
 
+mod glob;
+mod load;
+mod nearest;
+mod units;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
+
+pub(crate) use glob::matches as glob_matches;
+pub(crate) use load::{DEFAULT_FILE, KNOWN_VERSIONS};
+pub(crate) use nearest::nearest;
+pub(crate) use units::{bytes, duration};
 
 use crate::finding::Severity;
 
@@ -32,6 +42,20 @@ pub(crate) enum Profile {
     #[default]
     Supabase,
     Postgres,
+}
+
+impl Config {
+    /// What the configuration says of a rule in a file: the last override that matches, else
+    /// `[rules]`, else nothing.
+    pub(crate) fn level(&self, rule: &str, path: &str) -> Option<Level> {
+        self.overrides
+            .iter()
+            .rev()
+            .filter(|of_path| of_path.paths.iter().any(|pattern| glob_matches(pattern, path)))
+            .find_map(|of_path| of_path.rules.get(rule))
+            .or_else(|| self.rules.get(rule))
+            .copied()
+    }
 }
 
 /// What `[rules]` may say of a rule.
@@ -238,113 +262,4 @@ pub(crate) struct TargetConfig {
 
 fn one() -> u32 {
     1
-}
-
-/// The name that a slip of the keyboard most likely meant.
-pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let name = name.to_ascii_lowercase().replace('_', "-");
-    known
-        .into_iter()
-        .map(|other| (distance(&name, &other.replace('_', "-")), other))
-        .filter(|(distance, other)| *distance <= 1 + other.len() / 4)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, other)| other)
-}
-
-/// Edit distance: insertions, deletions, replacements, and neighbours exchanged.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(64).collect(), b.chars().take(64).collect());
-    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
-    for (i, row) in rows.iter_mut().enumerate() {
-        row[0] = i;
-    }
-    rows[0] = (0..=b.len()).collect();
-    for i in 1..=a.len() {
-        for j in 1..=b.len() {
-            let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut least = replaced.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                least = least.min(rows[i - 2][j - 2] + 1);
-            }
-            rows[i][j] = least;
-        }
-    }
-    rows[a.len()][b.len()]
-}
-
-/// Durations as people write them: `500ms`, `3s`, `5min`, `1h`, or `0`.
-pub(crate) mod duration {
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(crate) fn parse(text: &str) -> Option<Duration> {
-        let text = text.trim();
-        let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-        let (number, unit) = text.split_at(digits);
-        let number: u64 = number.parse().ok()?;
-        let milliseconds = match unit.trim() {
-            "ms" => 1,
-            "s" => 1000,
-            "min" | "m" => 60_000,
-            "h" => 3_600_000,
-            "" if number == 0 => 1,
-            _ => return None,
-        };
-        number.checked_mul(milliseconds).map(Duration::from_millis)
-    }
-
-    pub(crate) fn text(duration: Duration) -> String {
-        match duration.as_millis() {
-            0 => "0".into(),
-            ms if ms % 3_600_000 == 0 => format!("{}h", ms / 3_600_000),
-            ms if ms % 60_000 == 0 => format!("{}min", ms / 60_000),
-            ms if ms % 1000 == 0 => format!("{}s", ms / 1000),
-            ms => format!("{ms}ms"),
-        }
-    }
-
-    pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&text(*duration))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        parse(&text).ok_or_else(|| {
-            serde::de::Error::custom(format!("`{text}` is no duration: write 500ms, 3s, 5min, 1h or 0"))
-        })
-    }
-}
-
-/// Sizes as people write them: `16MB`, `1GB`, `8192`.
-pub(crate) mod bytes {
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(crate) fn parse(text: &str) -> Option<u64> {
-        let text = text.trim();
-        let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-        let (number, unit) = text.split_at(digits);
-        let shift = match unit.trim() {
-            "" | "B" => 0,
-            "kB" | "KB" => 10,
-            "MB" => 20,
-            "GB" => 30,
-            _ => return None,
-        };
-        number.parse::<u64>().ok()?.checked_mul(1 << shift)
-    }
-
-    pub(super) fn serialize<S: Serializer>(bytes: &u64, serializer: S) -> Result<S::Ok, S::Error> {
-        let text = [(30, "GB"), (20, "MB"), (10, "kB")]
-            .into_iter()
-            .find(|(shift, _)| *bytes > 0 && bytes % (1 << shift) == 0)
-            .map_or_else(|| bytes.to_string(), |(shift, unit)| format!("{}{unit}", bytes >> shift));
-        serializer.serialize_str(&text)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        parse(&text)
-            .ok_or_else(|| serde::de::Error::custom(format!("`{text}` is no size: write 8192, 16MB or 1GB")))
-    }
 }

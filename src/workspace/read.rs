@@ -1,0 +1,121 @@
+//! Reading a folder that a stranger may have filled.
+
+use std::{
+    fs,
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use super::slashed;
+use crate::{
+    error::{Cause, Error},
+    migration::{Content, Entry, MAX_BYTES, wants},
+};
+
+/// What a link may lead to: the repository, and the folder itself where it was named from outside.
+pub(super) struct Fence {
+    allowed: Vec<PathBuf>,
+}
+
+impl Fence {
+    /// # Errors
+    ///
+    /// [`Error::Usage`] where the folder is a link out of the repository.
+    pub(super) fn around(root: &Path, dir: &Path) -> Result<Self, Error> {
+        let canonical = |path: &Path| {
+            fs::canonicalize(path).map_err(|error| {
+                Error::io(
+                    format!("{} cannot be found", slashed(path)),
+                    "Check the path and its permissions.",
+                    Cause::from(error),
+                )
+            })
+        };
+        let root = canonical(root)?;
+        let repository = root.ancestors().find(|folder| folder.join(".git").exists()).unwrap_or(&root);
+        let mut fence = Self { allowed: vec![repository.to_owned()] };
+        let target = canonical(dir)?;
+        if !fence.holds(&target) {
+            // Named by the person who runs it, it may lie anywhere; reached through a link, it may not.
+            let by_link = dir.ancestors().any(|part| {
+                fs::symlink_metadata(part).is_ok_and(|part| part.is_symlink())
+                    && fs::canonicalize(part.parent().unwrap_or(part))
+                        .is_ok_and(|parent| fence.holds(&parent))
+            });
+            if by_link {
+                return Err(Error::usage(
+                    format!("the migrations folder is a link out of the repository, to {}", slashed(&target)),
+                    "Keep the folder in the repository, or name the other one with `--dir`.",
+                ));
+            }
+            fence.allowed.push(target);
+        }
+        Ok(fence)
+    }
+
+    fn holds(&self, path: &Path) -> bool {
+        self.allowed.iter().any(|allowed| path.starts_with(allowed))
+    }
+}
+
+/// The entries of a folder, those named like a migration with their bytes.
+pub(super) fn entries(path: &Path, shown: &str, fence: &Fence) -> Result<Vec<Entry>, Error> {
+    let failed = |error: std::io::Error| {
+        let what = format!("the folder {shown} cannot be read");
+        Error::io(what, "Check its permissions.", Cause::from(error))
+    };
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(path).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let content = if wants(&name) { content(&entry.path(), &name, fence) } else { unread(&entry) };
+        entries.push(Entry { name, content });
+    }
+    Ok(entries)
+}
+
+fn unread(entry: &fs::DirEntry) -> Content {
+    match entry.file_type() {
+        Ok(kind) if kind.is_dir() => Content::Folder,
+        _ => Content::NotRead,
+    }
+}
+
+fn content(path: &Path, name: &str, fence: &Fence) -> Content {
+    let unreadable = |what: String, remedy: &str| Content::Unreadable { what, remedy: remedy.to_owned() };
+    let linked = fs::symlink_metadata(path).is_ok_and(|entry| entry.is_symlink());
+    let target = match fs::canonicalize(path) {
+        Ok(target) => target,
+        Err(_) if linked => {
+            return unreadable(format!("`{name}` is a link to nothing"), "Remove it, or mend the link.");
+        }
+        Err(error) => {
+            return unreadable(format!("`{name}` cannot be read: {error}"), "Check its permissions.");
+        }
+    };
+    if linked && !fence.holds(&target) {
+        return unreadable(
+            format!("`{name}` is a link that leaves the repository"),
+            "Put the file itself here.",
+        );
+    }
+    // Only regular files are opened: a named pipe would block for ever.
+    match fs::metadata(&target) {
+        Ok(found) if found.is_dir() => return Content::Folder,
+        Ok(found) if !found.is_file() => {
+            return unreadable(format!("`{name}` is no regular file"), "Put a file here.");
+        }
+        Ok(found) if found.len() > MAX_BYTES => {
+            return unreadable(
+                format!("`{name}` has {} bytes; {} MiB are the most", found.len(), MAX_BYTES >> 20),
+                "Load bulk data by other means than a migration.",
+            );
+        }
+        _ => {}
+    }
+    let mut bytes = Vec::new();
+    match fs::File::open(&target).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes)) {
+        Ok(_) => Content::Bytes(bytes),
+        Err(error) => unreadable(format!("`{name}` cannot be read: {error}"), "Check its permissions."),
+    }
+}
