@@ -147,3 +147,27 @@ fn document<'a>(name: &'a str, pattern: &'a Pattern) -> Document<'a> {
     });
     Document { schema: 1, pattern: name, description: &pattern.description, phases: phases.collect() }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{patterns, rules};
+
+    /// A pattern that silences a rule must name one that exists.
+    #[test]
+    fn ignores_in_patterns_name_rules() {
+        let arguments = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        for call in [
+            "rename-column table=t from=a to=b type=text not_null=true",
+            "drop-column table=t column=a type=text",
+            "change-type table=t column=a from=int to=bigint not_null=true default=0",
+            "rename-table table=t to=u",
+        ] {
+            let (name, rest) = call.split_once(' ').unwrap();
+            let up = patterns::build(name, &arguments(rest)).unwrap().up();
+            for line in up.lines().filter_map(|line| line.strip_prefix("-- lockkeeper: ignore ")) {
+                let rule = line.split(' ').next().unwrap();
+                assert!(rules::find(rule).is_some(), "{name}: {rule}");
+            }
+        }
+    }
+}

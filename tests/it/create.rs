@@ -1,0 +1,94 @@
+//! `create`: new files, their versions and their form.
+
+use crate::support::Project;
+
+fn names(project: &Project, dir: &str) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(project.path().join(dir))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn writes_a_template_with_a_timestamp() {
+    let project = Project::new();
+    let ran = project.run(&["create", "--description", "Add user preferences"]).expect(0);
+    let path = ran.stdout.trim();
+    let version = path.strip_prefix("migrations/").unwrap().split('_').next().unwrap();
+    assert_eq!(version.len(), 14, "{path}");
+    assert!(path.ends_with("_add_user_preferences.sql"), "{path}");
+    let text = std::fs::read_to_string(project.path().join(path)).unwrap();
+    assert!(text.starts_with("-- Description: Add user preferences\n"), "{text}");
+    assert!(text.contains("-- UP MIGRATION\n") && text.contains("-- DOWN MIGRATION (ROLLBACK)\n"), "{text}");
+}
+
+#[test]
+fn versions_only_grow_and_nothing_is_overwritten() {
+    let project = Project::new();
+    project.migration("20990101000000_future", "SELECT 1;", "SELECT 1;");
+    for _ in 0..3 {
+        project.run(&["create", "-m", "same"]).expect(0);
+    }
+    assert_eq!(
+        names(&project, "migrations"),
+        [
+            "20990101000000_future.sql",
+            "20990101000001_same.sql",
+            "20990101000002_same.sql",
+            "20990101000003_same.sql"
+        ]
+    );
+}
+
+#[test]
+fn a_pattern_of_several_phases_writes_a_file_for_each() {
+    let project = Project::new();
+    let arguments = [
+        "--format",
+        "json",
+        "create",
+        "-m",
+        "Rename status",
+        "--from",
+        "rename-column",
+        "table=orders",
+        "from=status",
+        "to=state",
+        "type=text",
+    ];
+    let document = project.run(&arguments).expect(0).json();
+    let files = document["files"].as_array().unwrap();
+    assert_eq!(files.len(), 3);
+    let versions: Vec<i64> = files.iter().map(|file| file["version"].as_i64().unwrap()).collect();
+    assert!(versions.is_sorted_by(|a, b| a < b), "{versions:?}");
+    assert_eq!(files[2]["description"], "Rename status (3 of 3: contract)");
+    assert!(files[0]["file"].as_str().unwrap().ends_with("_rename_status_1_expand.sql"));
+}
+
+/// The Supabase CLI would run a live DOWN right after the UP.
+#[test]
+fn in_a_supabase_project_down_is_a_comment() {
+    let project = Project::new();
+    std::fs::remove_dir(project.path().join("migrations")).unwrap();
+    project.write("supabase/config.toml", "");
+    let create = ["create", "-m", "Index orders", "--from", "create-index", "table=orders", "columns=status"];
+    let path = project.run(&create).expect(0).stdout;
+    let text = std::fs::read_to_string(project.path().join(path.trim())).unwrap();
+    assert!(path.starts_with("supabase/migrations/"), "{path}");
+    assert!(text.contains("(ROLLBACK)\n/*\nDROP INDEX CONCURRENTLY"), "{text}");
+
+    project.write("lockkeeper.toml", "[migrations]\nonly_applier = \"lockkeeper\"\n");
+    let path = project.run(&create).expect(0).stdout;
+    let text = std::fs::read_to_string(project.path().join(path.trim())).unwrap();
+    assert!(text.contains("(ROLLBACK)\nDROP INDEX CONCURRENTLY"), "{text}");
+}
+
+#[test]
+fn an_empty_description_or_a_wrong_pattern_writes_nothing() {
+    let project = Project::new();
+    project.run(&["create", "-m", "  "]).expect(2).says("the description is empty");
+    project.run(&["create", "-m", "x", "--from", "nope"]).expect(2).says("no pattern `nope`");
+    assert!(names(&project, "migrations").is_empty());
+}
