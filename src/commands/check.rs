@@ -1,7 +1,7 @@
 //! Lint the migrations, and rehearse them on a shadow.
 
 use super::Session;
-use crate::error::Error;
+use crate::{config::Config, error::Error, report::CheckReport};
 
 /// Check migrations: lint them, and rehearse them on a shadow database.
 #[derive(Debug, clap::Args)]
@@ -36,6 +36,29 @@ pub(crate) struct Args {
     /// Print the effective configuration and stop.
     #[arg(long)]
     pub(crate) print_config: bool,
+}
+
+/// What a pull request changes, as GitHub tells it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Changed {
+    /// Every file that is there after the change, whatever its kind or folder.
+    pub(crate) paths: Vec<String>,
+    /// Paths that the base has and the change edits, renames or deletes, with the verb.
+    pub(crate) edited: Vec<(String, &'static str)>,
+}
+
+/// Checks, and prints nothing: what `run` prints and `action` posts.
+pub(super) fn report(
+    _args: &Args,
+    _session: &mut Session,
+    _changed: Option<&Changed>,
+) -> Result<(CheckReport, Config), Error> {
+    Err(Error::usage("`check` is not built yet", "Wait for the next version."))
+}
+
+/// The exit code of a check (contract, section 2).
+pub(super) fn exit_code(report: &CheckReport) -> u8 {
+    u8::from(report.failed())
 }
 
 /// Runs the command.

@@ -128,6 +128,16 @@ pub fn run(
     }
 }
 
+/// Reads a command line that `action` made out of its inputs.
+fn parse(line: &[String]) -> Result<Command, Error> {
+    let line = std::iter::once("lockkeeper").chain(line.iter().map(String::as_str));
+    Cli::try_parse_from(line).map(|cli| cli.command).map_err(|error| {
+        let text = error.to_string();
+        let what = text.trim_start_matches("error: ").lines().next().unwrap_or_default().to_owned();
+        Error::usage(what, "Correct the input of that name under `with:` in the workflow.")
+    })
+}
+
 impl Command {
     fn run(&self, session: &mut Session) -> Result<u8, Error> {
         match self {

@@ -1,12 +1,13 @@
 //! What a command works with: options, environment, and the one door to stdout and stderr.
 
 use std::{
+    cell::RefCell,
     io::{IsTerminal, Write},
     path::{Path, PathBuf},
 };
 
 use super::{Color, Command, Format, Globals};
-use crate::{config::Config, env::Env, error::Error, rules, workspace::Workspace};
+use crate::{config::Config, env::Env, error::Error, report::escape, rules, workspace::Workspace};
 
 /// One run of the program.
 pub(crate) struct Session {
@@ -14,6 +15,8 @@ pub(crate) struct Session {
     pub(crate) env: Env,
     /// The repository root as far as paths are concerned: where the program was started.
     pub(crate) root: PathBuf,
+    /// Where stdout goes while a command runs on behalf of another.
+    captured: RefCell<Option<String>>,
 }
 
 impl Session {
@@ -27,11 +30,15 @@ impl Session {
         };
         let mut logger = env_logger::Builder::new();
         logger.filter_module("lockkeeper", level).filter_level(log::LevelFilter::Error).format(
-            |out, record| writeln!(out, "{}: {}", record.level().as_str().to_lowercase(), record.args()),
+            |out, record| {
+                let text = format!("{}: {}", record.level().as_str().to_lowercase(), record.args());
+                // A server's words may be in it, and a runner takes commands from stderr.
+                writeln!(out, "{}", escape::log_lines(&text))
+            },
         );
         // A second run in one process (the tests of the library) keeps the first logger.
         let _ = logger.try_init();
-        Self { globals, env, root }
+        Self { globals, env, root, captured: RefCell::default() }
     }
 
     /// Only `check` and `action` render more than text and JSON.
@@ -78,6 +85,11 @@ impl Session {
         }
     }
 
+    /// Whether a GitHub Actions runner reads what is printed.
+    pub(crate) fn on_a_runner(&self) -> bool {
+        self.env.get("GITHUB_ACTIONS") == Some("true")
+    }
+
     /// Whether stderr is a terminal: progress may be drawn, not only written.
     pub(crate) fn interactive(&self) -> bool {
         std::io::stderr().is_terminal() && self.env.get("CI").is_none()
@@ -85,12 +97,25 @@ impl Session {
 
     /// The result, on stdout.
     pub(crate) fn print(&self, text: &str) {
+        if let Some(captured) = self.captured.borrow_mut().as_mut() {
+            captured.push_str(text);
+            return;
+        }
         let mut out = std::io::stdout().lock();
         // A reader that closed the pipe has had enough; there is nobody to tell.
         let _ = out
             .write_all(text.as_bytes())
             .and_then(|()| if text.ends_with('\n') { Ok(()) } else { out.write_all(b"\n") });
         let _ = out.flush();
+    }
+
+    /// Runs a command in another's name: what it would print, in this format, comes back as text.
+    pub(super) fn capture<T>(&mut self, format: Format, work: impl FnOnce(&mut Self) -> T) -> (T, String) {
+        let before = std::mem::replace(&mut self.globals.format, format);
+        self.captured.replace(Some(String::new()));
+        let outcome = work(self);
+        self.globals.format = before;
+        (outcome, self.captured.replace(None).unwrap_or_default())
     }
 
     /// The result as the one JSON document of `--format json`.
@@ -124,6 +149,8 @@ impl Session {
     }
 
     fn to_stderr(&self, text: &str) {
+        // GitHub's runner takes commands from stderr too.
+        let text = if self.on_a_runner() { escape::log_lines(text) } else { text.to_owned() };
         let mut err = std::io::stderr().lock();
         let _ = writeln!(err, "{text}");
     }

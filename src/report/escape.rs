@@ -29,6 +29,16 @@ pub(crate) fn log_text(text: &str) -> String {
     visible.replace("##[", "## [")
 }
 
+/// [`log_text`], with a bar before the lines that would begin with a command.
+pub(crate) fn log_lines(text: &str) -> String {
+    let lines = log_text(text);
+    let barred: Vec<String> = lines
+        .split('\n')
+        .map(|line| if line.trim_start().starts_with("::") { format!("│ {line}") } else { line.to_owned() })
+        .collect();
+    barred.join("\n")
+}
+
 /// [`log_text`], with a bar before every line: what was said by SQL or by a server, not by us. The
 /// bar also keeps `::command::` from starting a line.
 pub(crate) fn log_block(text: &str) -> String {
@@ -191,6 +201,7 @@ mod tests {
         assert_eq!(log_text("#\u{200b}#\u{202e}[error]b"), "## [error]b");
         assert_eq!(log_text("x\r::error::y\u{1b}[31m"), "x::error::y[31m");
         assert_eq!(log_block("::error::y\nz"), "│ ::error::y\n│ z\n");
+        assert_eq!(log_lines("a\n ::error::b"), "a\n│  ::error::b");
         assert_eq!(without_commands("f00", "x"), "::stop-commands::f00\nx\n::f00::\n");
     }
 
