@@ -7,6 +7,7 @@ mod env;
 mod error;
 mod finding;
 mod github;
+mod history;
 mod interrupt;
 mod lock;
 mod migration;

@@ -174,6 +174,20 @@ pub(crate) struct Directive {
     pub(crate) head: bool,
 }
 
+/// The directives inside a section's own text: what is known of a text out of the history.
+pub(crate) fn directives_in(section: &Section) -> Vec<DirectiveKind> {
+    let comments = section.cut.comments.iter().map(|comment| &section.sql[comment.span.clone()]);
+    comments.flat_map(directive::read).map(|(_, kind)| kind).collect()
+}
+
+/// What stands in a section that no runner but psql could run.
+pub(crate) fn foreign_parts(section: &Section) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let transaction_off = directives_in(section).contains(&DirectiveKind::TransactionOff);
+    control::check(section, transaction_off, &mut problems);
+    problems
+}
+
 /// One versioned change.
 #[derive(Debug, Clone)]
 pub(crate) struct Migration {

@@ -7,7 +7,7 @@
 use super::{
     ast::{
         AlterSubscriptionType, AlterTableType, DefElem, DiscardMode, IndexStmt, Name, Node, NodeEnum,
-        ObjectType, ReindexObjectType, TransactionStmtKind, name as name_of, strings,
+        ObjectType, ReindexObjectType, TransactionStmt, TransactionStmtKind, name as name_of, strings,
     },
     cut::{Cut, Piece},
     parse::{parse, with_large_stack},
@@ -39,6 +39,10 @@ pub(crate) enum Outside {
     /// What may commit by itself and leaves no trace that we could read: CALL and DO in a file with
     /// `transaction off`.
     Opaque,
+    /// In a file with `transaction off`: in a transaction of its own.
+    Alone,
+    /// In such a file: a BEGIN or its COMMIT. What stands between them is one step anyway.
+    Control,
 }
 
 impl Outside {
@@ -62,16 +66,43 @@ pub(crate) fn modes(sql: &str, cut: &Cut, transaction_off: bool) -> Vec<Option<O
             .iter()
             .map(|text| parse(text).ok().and_then(|nodes| nodes.into_iter().next()?.node))
             .collect();
+        let mut in_block = false;
         nodes
             .iter()
             .enumerate()
-            .map(|(at, node)| match node.as_ref()? {
-                NodeEnum::AlterEnumStmt(_) => value_used_later(&nodes, &texts, at),
-                NodeEnum::CallStmt(_) | NodeEnum::DoStmt(_) if transaction_off => Some(Outside::Opaque),
-                node => outside(node),
+            .map(|(at, node)| {
+                let forced = match node.as_ref() {
+                    Some(NodeEnum::AlterEnumStmt(_)) => value_used_later(&nodes, &texts, at),
+                    Some(node) => outside(node),
+                    None => None,
+                };
+                if !transaction_off || forced.is_some() {
+                    return forced;
+                }
+                match node.as_ref() {
+                    Some(NodeEnum::TransactionStmt(transaction)) => {
+                        in_block = begins(transaction) || (in_block && !ends(transaction));
+                        (begins(transaction) || ends(transaction)).then_some(Outside::Control)
+                    }
+                    _ if in_block => None,
+                    Some(NodeEnum::CallStmt(_) | NodeEnum::DoStmt(_)) => Some(Outside::Opaque),
+                    _ => Some(Outside::Alone),
+                }
             })
             .collect()
     })
+}
+
+fn begins(statement: &TransactionStmt) -> bool {
+    [TransactionStmtKind::TransStmtBegin, TransactionStmtKind::TransStmtStart]
+        .iter()
+        .any(|kind| statement.kind == *kind as i32)
+}
+
+fn ends(statement: &TransactionStmt) -> bool {
+    [TransactionStmtKind::TransStmtCommit, TransactionStmtKind::TransStmtRollback]
+        .iter()
+        .any(|kind| statement.kind == *kind as i32)
 }
 
 /// Why one statement cannot run in a transaction block; `None` if it can.
@@ -251,6 +282,13 @@ mod tests {
             "iii",
         );
         check("alter type mood rename value 'a' to 'b'; insert into t values ('b')", "ii");
+    }
+
+    #[test]
+    fn with_transaction_off_each_stands_alone_but_blocks() {
+        let sql = "insert into t values (1); call p(); begin; select 1; select 2; commit; vacuum t";
+        let found: Vec<bool> = modes(sql, &cut(sql), true).iter().map(Option::is_some).collect();
+        assert_eq!(found, [true, true, true, false, false, true, true]);
     }
 
     #[test]

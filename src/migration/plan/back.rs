@@ -7,7 +7,10 @@ use super::{Applied, Past, State, states};
 use crate::{
     error::{Error, Guard},
     finding::Direction,
-    migration::{Checksum, Form, MigrationSet, Section, SourceFile, Version},
+    migration::{
+        Checksum, DirectiveKind, Form, MigrationSet, Section, SourceFile, Version, directives_in,
+        foreign_parts,
+    },
     sql,
 };
 
@@ -82,8 +85,10 @@ fn step(
 ) -> Result<BackStep, Error> {
     let version = applied.version;
     let file = set.migrations.iter().find(|file| file.version == version);
-    let stored_reason =
-        [&applied.down_sql, &applied.up_sql].into_iter().flatten().find_map(|text| irreversible(text));
+    let stored_reason = [&applied.down_sql, &applied.up_sql]
+        .into_iter()
+        .flatten()
+        .find_map(|text| irreversible(&stored(applied, text)));
     if let Some(reason) = file.and_then(|file| file.irreversible.clone()).or(stored_reason) {
         return Err(Error::refused(
             Guard::Irreversible,
@@ -145,10 +150,9 @@ fn stored(applied: &Applied, text: &str) -> Section {
 }
 
 /// The reason of an `irreversible` directive in a stored text.
-fn irreversible(text: &str) -> Option<String> {
-    sql::cut(text).comments.iter().filter(|comment| comment.line).find_map(|comment| {
-        let words = text[comment.span.clone()].trim_start_matches('-').trim();
-        let rest = words.strip_prefix("lockkeeper:")?.trim().strip_prefix("irreversible")?;
-        Some(rest.trim().to_owned())
+fn irreversible(section: &Section) -> Option<String> {
+    directives_in(section).into_iter().find_map(|kind| match kind {
+        DirectiveKind::Irreversible { reason } => Some(reason),
+        _ => None,
     })
 }

@@ -1,0 +1,313 @@
+//! A target and what is known of it: opened, looked at, locked, and opened again when the
+//! connection is lost.
+
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+
+use super::{install, lock, past};
+use crate::{
+    config::SupabaseHistory,
+    db::{self, Address, Fault, Rows, Session},
+    error::Error,
+    migration::plan::Past,
+    sql::{ident, literal},
+};
+
+/// How to deploy, out of the configuration and the options.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) schema: String,
+    pub(crate) supabase: SupabaseHistory,
+    pub(crate) lock_timeout: Duration,
+    pub(crate) statement_timeout: Duration,
+    pub(crate) lock_wait: Duration,
+    pub(crate) retries: u32,
+    pub(crate) notify_pgrst: bool,
+}
+
+/// Who deploys: kept in the history, and shown to those who wait for the lock.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Who {
+    pub(crate) actor: String,
+    pub(crate) run: String,
+    pub(crate) run_url: Option<String>,
+    pub(crate) commit_sha: Option<String>,
+}
+
+impl Who {
+    /// At most 63 bytes of plain ASCII: Postgres cuts the rest off and replaces the others.
+    fn application_name(&self) -> String {
+        let name = format!("lockkeeper run {} by {}", self.run, self.actor);
+        name.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(63).collect()
+    }
+}
+
+/// What the server says of itself and of our session.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(crate) struct Facts {
+    /// Such as 150018.
+    pub(crate) server_version_num: u32,
+    pub(crate) server_version: String,
+    pub(crate) database: String,
+    pub(crate) role: String,
+    pub(crate) superuser: bool,
+    pub(crate) can_create: bool,
+    pub(crate) in_recovery: bool,
+    pub(crate) read_only: bool,
+    pub(crate) encrypted: bool,
+    /// The history tables are there.
+    pub(crate) history: bool,
+    /// Our role may read them.
+    pub(crate) readable: bool,
+    /// Number of the newest upgrade step that the history tables have had.
+    pub(crate) step: u32,
+    /// Tables of users; looked for only where there is no history.
+    pub(crate) user_tables: u64,
+    pub(crate) user_table: Option<String>,
+    pub(crate) supabase_history: bool,
+    /// The server watches its client while a statement runs.
+    pub(crate) watches_client: bool,
+    /// A sign that something stands between us and the server.
+    pub(crate) server_port: Option<u16>,
+    pub(crate) backend_age: f64,
+    /// Set by us: sessions are shared between clients, transaction by transaction.
+    #[serde(skip)]
+    pub(crate) transaction_pooler: bool,
+}
+
+/// The database that is changed. Only this room can write to it.
+pub(crate) struct Target<'a> {
+    pub(super) session: Session,
+    pub(super) address: Address,
+    pub(super) settings: Settings,
+    pub(super) who: Who,
+    pub(super) facts: Facts,
+    /// One line of progress.
+    pub(super) say: &'a dyn Fn(&str),
+    pub(super) locked: bool,
+}
+
+impl<'a> Target<'a> {
+    /// Connects and looks: facts and the whole history in one round trip. Creates nothing.
+    pub(crate) fn open(
+        address: Address,
+        settings: Settings,
+        who: Who,
+        say: &'a dyn Fn(&str),
+    ) -> Result<(Self, Past), Error> {
+        let (mut session, begun) = (db::connect(&address, &who.application_name())?, Instant::now());
+        let (facts, past) =
+            past::read(&mut session, &settings, None).map_err(|fault| unreadable(&address, fault))?.0;
+        let mut target = Self { session, address, settings, who, facts, say, locked: false };
+        target.facts.transaction_pooler = target.shares_sessions(begun.elapsed());
+        Ok((target, past))
+    }
+
+    pub(crate) fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    pub(crate) fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// `schema.table` of one of our tables.
+    pub(super) fn table(&self, name: &str) -> String {
+        format!("{}.{}", ident(&self.settings.schema), ident(name))
+    }
+
+    /// Takes the lock, makes the history tables, reads the history again, and lends the target to
+    /// `work`. The lock ends with the value.
+    pub(crate) fn exclusively<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self, Past) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let _cancel = self.cancel_on_signal();
+        let past = self.lock()?;
+        let outcome = work(self, past);
+        self.unlock();
+        outcome
+    }
+
+    /// Cancels what runs when a signal asks for it.
+    pub(super) fn cancel_on_signal(&self) -> crate::interrupt::OnSignal {
+        let canceller = self.session.canceller();
+        crate::interrupt::on_signal(move || canceller.cancel())
+    }
+
+    /// Waits for the lock. Returns the history as it is then.
+    fn lock(&mut self) -> Result<Past, Error> {
+        let key = lock::key(&self.settings.schema);
+        let waiting = Instant::now();
+        let mut told: Option<Instant> = None;
+        loop {
+            // Behind a transaction pooler a session's lock would stay with a session that we may
+            // never see again: there the lock inside each transaction has to do alone.
+            let wanted = (!self.facts.transaction_pooler).then_some(key);
+            let ((facts, past), locked) = past::read(&mut self.session, &self.settings, wanted)
+                .map_err(|fault| unreadable(&self.address, fault))?;
+            self.facts = Facts { transaction_pooler: self.facts.transaction_pooler, ..facts };
+            if locked {
+                self.locked = wanted.is_some();
+                self.install()?;
+                return Ok(past);
+            }
+            self.wait(key, waiting, &mut told)?;
+        }
+    }
+
+    /// One pause of the wait for the lock, which ends with an error when it took too long.
+    pub(super) fn wait(&mut self, key: i64, since: Instant, told: &mut Option<Instant>) -> Result<(), Error> {
+        let holder = lock::holder(&mut self.session, key);
+        if since.elapsed() >= self.settings.lock_wait {
+            return Err(Error::Busy {
+                what: format!(
+                    "another deploy holds the lock on {} after {} s of waiting: {holder}",
+                    self.address,
+                    since.elapsed().as_secs()
+                ),
+                remedy: "Wait for it to end and run again, or wait longer with `--lock-wait`.".into(),
+            });
+        }
+        if told.is_none_or(|told| told.elapsed() > Duration::from_secs(15)) {
+            (self.say)(&format!("waiting for another deploy: {holder}"));
+            *told = Some(Instant::now());
+        }
+        // Polling, never the blocking call: a session that waits in it holds a snapshot, for which
+        // CREATE INDEX CONCURRENTLY waits in turn.
+        let left = self.settings.lock_wait.saturating_sub(since.elapsed());
+        if crate::interrupt::sleep(Duration::from_millis(400).min(left)) {
+            Ok(())
+        } else {
+            Err(cancelled("while waiting for the lock; nothing was changed"))
+        }
+    }
+
+    fn install(&mut self) -> Result<(), Error> {
+        let Some(sql) = install::upgrade(&self.settings, &self.facts) else { return Ok(()) };
+        self.session.execute(&sql).map_err(|fault| match fault {
+            Fault::Server(error) => Error::unreachable(
+                format!("the history tables cannot be made in schema {}: {}", self.settings.schema, error.message),
+                format!(
+                    "Deploy as a role that may create a schema in this database, or let an administrator run `CREATE SCHEMA {} AUTHORIZATION {}`.",
+                    ident(&self.settings.schema),
+                    ident(&self.facts.role)
+                ),
+                None,
+            ),
+            fault => unreadable(&self.address, fault),
+        })?;
+        self.facts.history = true;
+        self.facts.supabase_history |= self.settings.supabase == SupabaseHistory::Mirror;
+        Ok(())
+    }
+
+    fn unlock(&mut self) {
+        if std::mem::take(&mut self.locked) {
+            let key = lock::key(&self.settings.schema);
+            // The lock ends with the session anyway.
+            if let Err(fault) = self.session.execute(&format!("SELECT pg_catalog.pg_advisory_unlock({key})"))
+            {
+                log::debug!("the lock was not released by hand: {fault}");
+            }
+        }
+    }
+
+    /// Connects again after the connection was lost, and takes the lock again. The old session's lock
+    /// and transaction end when the server notices; until then we wait.
+    pub(super) fn reconnect(&mut self) -> Result<Past, Error> {
+        let begun = Instant::now();
+        let mut pause = Duration::from_millis(100);
+        self.session = loop {
+            match db::connect(&self.address, &self.who.application_name()) {
+                Ok(session) => break session,
+                Err(error) if begun.elapsed() > Duration::from_secs(30) => return Err(error),
+                Err(_) if !crate::interrupt::sleep(pause) => {
+                    return Err(cancelled("while connecting again"));
+                }
+                Err(_) => pause = (pause * 2).min(Duration::from_secs(3)),
+            }
+        };
+        self.locked = false;
+        self.lock()
+    }
+
+    pub(super) fn rows(&mut self, sql: &str) -> Result<Rows, Error> {
+        self.session.rows(sql).map_err(|fault| unreadable(&self.address, fault))
+    }
+
+    /// What has to be set again after a file may have changed it. Runs outside a transaction.
+    pub(super) fn restore(&self) -> String {
+        format!(
+            "SET SESSION AUTHORIZATION DEFAULT; RESET ROLE; RESET ALL; UNLISTEN *; CLOSE ALL; DEALLOCATE ALL; \
+             DISCARD TEMP; {}",
+            preamble(&self.settings, self.facts.watches_client)
+        )
+    }
+
+    /// Whether two clients are served by one server session: then sessions are shared, transaction
+    /// by transaction. Asked only when something hints at a pooler, for it takes a second connection.
+    fn shares_sessions(&mut self, age_of_ours: Duration) -> bool {
+        let reused = self.facts.backend_age > age_of_ours.as_secs_f64() + 2.0;
+        let other_port = !self.address.is_socket() && self.facts.server_port != Some(self.address.port);
+        if !reused && !other_port {
+            return false;
+        }
+        let pid = "SELECT pg_catalog.pg_backend_pid()";
+        let mut ask = || -> Option<bool> {
+            let before = self.session.rows(pid).ok()?.value()?.to_owned();
+            let mut second = db::connect(&self.address, &self.who.application_name()).ok()?;
+            let other = second.rows(&format!("BEGIN; {pid}")).ok()?.value()?.to_owned();
+            let after = self.session.rows(pid).ok()?.value()?.to_owned();
+            let shared = other == before || after != before;
+            second.execute("ROLLBACK").ok()?;
+            Some(shared)
+        };
+        ask().unwrap_or(false)
+    }
+}
+
+/// The settings of every session of ours.
+pub(super) fn preamble(settings: &Settings, watches_client: bool) -> String {
+    let mut sql = format!(
+        "SET search_path = \"$user\", public, extensions; SET lock_timeout = {}; SET statement_timeout = {}; \
+         SET idle_in_transaction_session_timeout = 60000;",
+        settings.lock_timeout.as_millis(),
+        settings.statement_timeout.as_millis(),
+    );
+    if watches_client {
+        // Without it a killed runner leaves its statement running, and its locks in place, to the end.
+        sql.push_str(" SET client_connection_check_interval = 2000;");
+    }
+    sql
+}
+
+pub(super) fn cancelled(when: &str) -> Error {
+    Error::Cancelled {
+        what: format!("stopped by a signal {when}"),
+        remedy: "Run the same command again when you want to go on.".into(),
+    }
+}
+
+/// A fault while reading or keeping the history.
+pub(super) fn unreadable(address: &Address, fault: Fault) -> Error {
+    let remedy = match &fault {
+        Fault::Server(error) if error.is("42501") => {
+            "Let the role read it: GRANT USAGE ON SCHEMA and GRANT SELECT ON ALL TABLES IN SCHEMA.".into()
+        }
+        Fault::Server(error) if error.is("57014") && crate::interrupt::requested() => {
+            return cancelled("while reading the history");
+        }
+        Fault::Server(error) => db::remedy(error).unwrap_or_else(|| "See the message of the server.".into()),
+        Fault::Lost(_) => {
+            "Look at the server's health and run again: `lockkeeper status` tells where it stands.".into()
+        }
+    };
+    Error::unreachable(format!("the history in {address} cannot be read or kept: {fault}"), remedy, None)
+}
+
+/// `NULL` or a literal.
+pub(super) fn maybe(text: Option<&str>) -> String {
+    text.map_or_else(|| "NULL".to_owned(), literal)
+}

@@ -1,0 +1,26 @@
+//! The target: the only room that writes to it, and only while it holds the lock.
+//!
+//! What is to be done comes in as a plan (`migration::plan`); this room carries it out so that after
+//! a kill at any moment the history and the schema agree. A migration and its history row commit
+//! together; a file that cannot run in a transaction goes step by step, with a record around each.
+
+mod apply;
+mod blockers;
+mod connection;
+mod inspect;
+mod install;
+mod lock;
+mod loss;
+mod message;
+mod past;
+mod reconcile;
+mod record;
+mod steps;
+mod supabase;
+mod transaction;
+
+pub(crate) use apply::{Done, Failed, FailedState, Outcome, is_transactional};
+pub(crate) use connection::{Facts, Settings, Target, Who};
+pub(crate) use inspect::{Check, Wanted};
+pub(crate) use loss::{Loss, Measure};
+pub(crate) use record::Repair;

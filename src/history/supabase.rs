@@ -1,0 +1,128 @@
+//! The Supabase CLI's own history: read, adopted, and kept in step.
+//!
+//! Its table has a row for each applied version and nothing else, so a rollback deletes the row, as
+//! `supabase migration repair --status reverted` does. Columns beyond `version`, `statements` and
+//! `name` are not ours to rely on.
+
+use super::connection::{Target, maybe};
+use crate::{
+    config::SupabaseHistory,
+    error::Error,
+    migration::{MigrationSet, Version},
+    sql::literal,
+};
+
+/// Who applied what we only read about there.
+pub(super) const APPLIER: &str = "supabase";
+
+/// A row of the CLI's history with its texts.
+pub(super) struct ForeignRow {
+    pub(super) version: Version,
+    pub(super) name: String,
+    /// The statements as one text; `None` in rows that are older than that column.
+    pub(super) text: Option<String>,
+}
+
+impl ForeignRow {
+    pub(super) fn description(&self) -> String {
+        self.name.replace('_', " ")
+    }
+}
+
+impl Target<'_> {
+    /// The rows of the given versions; of all, when none is given.
+    pub(super) fn foreign_texts(&mut self, versions: &[Version]) -> Result<Vec<ForeignRow>, Error> {
+        let rows = self.rows(
+            "SELECT m.version, pg_catalog.to_jsonb(m) ->> 'name' AS name, \
+                    (SELECT pg_catalog.string_agg(s.statement, E';\\n' ORDER BY s.n) \
+                     FROM pg_catalog.jsonb_array_elements_text( \
+                         CASE pg_catalog.jsonb_typeof(pg_catalog.to_jsonb(m) -> 'statements') \
+                         WHEN 'array' THEN pg_catalog.to_jsonb(m) -> 'statements' ELSE '[]' END) \
+                         WITH ORDINALITY AS s (statement, n)) AS text \
+             FROM supabase_migrations.schema_migrations m ORDER BY m.version",
+        )?;
+        Ok(rows
+            .rows
+            .iter()
+            .filter_map(|row| {
+                let version = Version(rows.get(row, "version").parse().ok()?);
+                let text = Some(rows.get(row, "text").to_owned()).filter(|text| !text.is_empty());
+                Some(ForeignRow { version, name: rows.get(row, "name").to_owned(), text })
+            })
+            .filter(|row| versions.is_empty() || versions.contains(&row.version))
+            .collect())
+    }
+
+    /// The row of our history for one that the CLI applied. Where the texts agree, or the CLI kept
+    /// none, the file's checksum is recorded; else the CLI's text, so that `status` says `modified`.
+    pub(super) fn adopted_row(&self, set: &MigrationSet, row: &ForeignRow) -> String {
+        let file = set.migrations.iter().find(|file| file.version == row.version);
+        let same = |text: &str| {
+            file.is_some_and(|file| {
+                crate::sql::tokens_equal(&terminated(text), &terminated(&file.up.sql))
+                    || crate::sql::tokens_equal(&terminated(text), &terminated(&file.up.file.text))
+            })
+        };
+        let (checksum, up) = match (&row.text, file) {
+            (Some(text), Some(file)) if !same(text) => {
+                log::warn!("{}: what the Supabase CLI applied differs from {}", row.version, file.path);
+                (Some(format!("supabase:{}", row.version)), Some(text.as_str()))
+            }
+            (text, None) => (None, text.as_deref()),
+            (_, Some(file)) => (Some(file.up.checksum.0.clone()), Some(file.up.sql.as_str())),
+        };
+        let down = file.and_then(|file| file.down.as_ref());
+        format!(
+            "INSERT INTO {} (version, description, applied_by, checksum, up_sql, down_sql, down_checksum) \
+             VALUES ({}, {}, {}, {}, {}, {}, {}) ON CONFLICT (version) DO NOTHING;",
+            self.table("schema_migrations"),
+            row.version,
+            literal(&file.map_or_else(|| row.description(), |file| file.description.clone())),
+            literal(APPLIER),
+            maybe(checksum.as_deref()),
+            maybe(up),
+            maybe(down.map(|down| down.sql.as_str())),
+            maybe(down.map(|down| down.checksum.0.as_str())),
+        )
+    }
+
+    /// Keeps the CLI's history in step, where that is set.
+    pub(super) fn mirror_up(&self, file: &crate::migration::Migration) -> String {
+        if self.settings.supabase != SupabaseHistory::Mirror {
+            return String::new();
+        }
+        let statements: Vec<String> =
+            file.up.cut.statements().map(|piece| literal(&file.up.sql[piece.body.clone()])).collect();
+        format!(
+            "INSERT INTO supabase_migrations.schema_migrations (version, name, statements) \
+             VALUES ({}, {}, ARRAY[{}]::text[]) ON CONFLICT (version) DO NOTHING;",
+            literal(&file.version_text),
+            literal(&file.slug),
+            statements.join(", "),
+        )
+    }
+
+    pub(super) fn mirror_down(&self, version: Version) -> String {
+        if self.settings.supabase != SupabaseHistory::Mirror || !self.facts.supabase_history {
+            return String::new();
+        }
+        // The text may be padded (`0015`): compared as a number where it is one.
+        format!(
+            "DELETE FROM supabase_migrations.schema_migrations \
+             WHERE pg_catalog.ltrim(version, '0') = '{version}';"
+        )
+    }
+}
+
+/// Makes the CLI's table, as the CLI does.
+pub(super) const CREATE: &str = "CREATE SCHEMA IF NOT EXISTS supabase_migrations;
+CREATE TABLE IF NOT EXISTS supabase_migrations.schema_migrations (version text NOT NULL PRIMARY KEY);
+ALTER TABLE supabase_migrations.schema_migrations ADD COLUMN IF NOT EXISTS statements text[];
+ALTER TABLE supabase_migrations.schema_migrations ADD COLUMN IF NOT EXISTS name text;
+";
+
+/// Statements of one text end with a semicolon, of the other perhaps not.
+fn terminated(text: &str) -> String {
+    let cut = crate::sql::cut(text);
+    cut.statements().map(|piece| format!("{};\n", &text[piece.body.clone()])).collect()
+}
