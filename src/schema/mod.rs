@@ -15,6 +15,9 @@ mod session;
 mod types;
 mod unit;
 
+#[cfg(test)]
+pub(crate) mod testing;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use body::{Body, bodies};
@@ -71,6 +74,8 @@ pub(crate) struct Catalog {
     pub(crate) routines: BTreeMap<QName, Vec<Routine>>,
     /// Schema name → where it was created (`None`: before the change, or by the platform).
     pub(crate) schemas: BTreeMap<String, Option<At>>,
+    /// Privileges on schemas themselves.
+    pub(crate) schema_grants: BTreeMap<String, Vec<Grant>>,
     pub(crate) extensions: BTreeMap<String, Extension>,
     /// Publication name → tables that it lists.
     pub(crate) publications: BTreeMap<String, Vec<QName>>,

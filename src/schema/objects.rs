@@ -220,6 +220,38 @@ pub(crate) struct Index {
     pub(crate) valid: bool,
 }
 
+impl Index {
+    /// Names of the key columns, expressions left out.
+    pub(crate) fn plain_columns(&self) -> Vec<String> {
+        let plain = |column: &IndexColumn| match column {
+            IndexColumn::Column(name) => Some(name.clone()),
+            IndexColumn::Expression(_) => None,
+        };
+        self.columns.iter().filter_map(plain).collect()
+    }
+
+    /// Whether a column stands in the key, in an expression of it, or in the predicate.
+    pub(crate) fn uses(&self, column: &str) -> bool {
+        self.columns.iter().any(|key| match key {
+            IndexColumn::Column(name) => name == column,
+            IndexColumn::Expression(text) => expression_uses(text, column),
+        }) || self.predicate.as_deref().is_some_and(|node| super::columns_in(node).contains(column))
+    }
+
+    /// Whether a column stands in an expression of the key or in the predicate.
+    pub(crate) fn computes_from(&self, column: &str) -> bool {
+        self.columns.iter().any(|key| match key {
+            IndexColumn::Column(_) => false,
+            IndexColumn::Expression(text) => expression_uses(text, column),
+        }) || self.predicate.as_deref().is_some_and(|node| super::columns_in(node).contains(column))
+    }
+}
+
+fn expression_uses(text: &str, column: &str) -> bool {
+    crate::sql::parse(&format!("select {text}"))
+        .is_ok_and(|nodes| nodes.iter().any(|node| super::columns_in(node).contains(column)))
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Partitioning {
     /// `range`, `list`, `hash`.

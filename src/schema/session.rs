@@ -72,7 +72,7 @@ impl Session {
     }
 
     /// The settings alone, for keeping.
-    fn settings(&self) -> Box<Self> {
+    pub(super) fn settings(&self) -> Box<Self> {
         Box::new(Self { lasting: None, marks: Vec::new(), ..self.clone() })
     }
 
@@ -180,7 +180,8 @@ impl Session {
 
     /// `SAVEPOINT name`.
     pub(super) fn mark(&mut self, name: String, catalog: &Catalog) {
-        self.marks.push(Mark { name, session: self.settings(), catalog: Arc::new(catalog.clone()) });
+        let session = Box::new(Self { marks: Vec::new(), ..self.clone() });
+        self.marks.push(Mark { name, session, catalog: Arc::new(catalog.clone()) });
     }
 
     /// `ROLLBACK TO name`: the savepoint itself stays, later ones go, and so do locks taken since.
@@ -189,6 +190,7 @@ impl Session {
         self.marks.truncate(found + 1);
         let mark = self.marks.last()?.clone();
         self.transaction.held = mark.session.transaction.held.clone();
+        self.lasting.clone_from(&mark.session.lasting);
         self.restore(*mark.session);
         Some(mark.catalog)
     }
