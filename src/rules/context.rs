@@ -16,6 +16,8 @@ use crate::{
 pub(crate) struct Base {
     /// Versions already there.
     pub(crate) versions: BTreeSet<i64>,
+    /// Paths of the migration files there.
+    pub(crate) paths: BTreeSet<String>,
     /// Paths that exist there and that the change modifies, renames or deletes, with the verb.
     pub(crate) edited: Vec<(String, &'static str)>,
 }

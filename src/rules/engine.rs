@@ -36,7 +36,7 @@ pub(crate) struct Input<'a> {
 pub(crate) struct Facts {
     /// 1-based.
     pub(crate) statement: usize,
-    /// Name of the parse tree's root, such as `IndexStmt`; empty when it does not parse.
+    /// Such as `CreateIndex`; empty when it does not parse.
     pub(crate) kind: String,
     pub(crate) claims: Vec<Claim>,
 }
@@ -187,7 +187,7 @@ impl<'a> Run<'a> {
     /// One top-level statement: the rules see it, then what runs inside it; then the model moves on.
     fn statement(&mut self, migration: &'a Migration, unit: Unit, session: &mut Session) -> Facts {
         let claims = self.look(migration, &unit, session);
-        let facts = Facts { statement: unit.at.statement, kind: kind(&unit.node), claims };
+        let facts = Facts { statement: unit.at.statement, kind: sql::kind(&unit.node), claims };
         for inner in self.inside(&unit, session) {
             match inner {
                 Inside::Unit(inner) => {
@@ -295,10 +295,4 @@ enum Inside {
 
 fn checks() -> impl Iterator<Item = (&'static Rule, &'static Check)> {
     ALL.iter().flat_map(|rule| rule.checks.iter().map(move |check| (*rule, check)))
-}
-
-/// Name of the tree's root.
-fn kind(node: &NodeEnum) -> String {
-    let debug = format!("{node:?}");
-    debug.split('(').next().unwrap_or_default().to_owned()
 }

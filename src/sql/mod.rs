@@ -2,6 +2,7 @@
 
 pub(crate) mod ast;
 mod cut;
+mod kind;
 mod parse;
 mod position;
 mod quote;
@@ -9,6 +10,7 @@ mod transaction;
 mod walk;
 
 pub(crate) use cut::{Comment, Cut, Piece, PieceKind, Unclosed, cut};
+pub(crate) use kind::kind;
 pub(crate) use parse::{
     SyntaxError, deparse, identifiers, parse, parse_plpgsql, tokens_equal, with_large_stack,
 };

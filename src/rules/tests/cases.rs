@@ -77,7 +77,7 @@ impl Case {
         Example {
             base: Base {
                 versions: self.base_versions.iter().map(|version| version.parse().unwrap()).collect(),
-                edited: Vec::new(),
+                ..Base::default()
             },
             stats: Some(stats).filter(|_| !self.stats.is_empty()),
             history,

@@ -45,6 +45,7 @@ impl Example {
         if let Some(given) = table.remove("base") {
             let list = |key: &str| given.get(key).and_then(|it| it.as_array()).cloned().unwrap_or_default();
             base.versions = list("versions").iter().filter_map(toml::Value::as_integer).collect();
+            base.paths = list("paths").iter().map(|path| path.as_str().unwrap().to_owned()).collect();
             let edited = list("edited");
             base.edited = edited.iter().map(|path| (path.as_str().unwrap().into(), "edits")).collect();
         }
