@@ -29,7 +29,7 @@ pub(crate) use catalog::ALL;
 pub(crate) use context::{Base, ChangeContext, Context, FileContext};
 pub(crate) use engine::{Facts, Input};
 pub(crate) use judge::{Judged, judge};
-pub(crate) use levels::{check_names, is_checked};
+pub(crate) use levels::is_checked;
 pub(crate) use sink::{Report, Sink};
 
 use crate::{

@@ -1,0 +1,68 @@
+//! What is known of one checked file, as the report shows it.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    lock::HeldLock,
+    migration::Migration,
+    rehearsal::{Rehearsal, RoundTrip, StatementTrace},
+    report::{FileReport, StatementReport},
+    rules::Facts,
+    schema::Work,
+};
+
+/// A file, its statements, and what the rehearsal showed where there was one.
+pub(super) fn file(migration: &Migration, facts: &[Facts], rehearsal: Option<&Rehearsal>) -> FileReport {
+    let mut seen = BTreeSet::new();
+    let statements = facts.iter().filter(|facts| seen.insert(facts.statement)).map(|facts| {
+        let trace = rehearsal.and_then(|it| it.up.iter().find(|trace| trace.statement == facts.statement));
+        statement(migration, facts, trace)
+    });
+    let round_trip = match rehearsal {
+        Some(rehearsal) => rehearsal.round_trip,
+        None if migration.irreversible.is_some() => RoundTrip::Irreversible,
+        None => RoundTrip::NotRun,
+    };
+    FileReport {
+        file: migration.path.clone(),
+        version: migration.version.0,
+        description: migration.description.clone(),
+        checksum: migration.up.checksum.as_str().to_owned(),
+        transactional: !migration.transaction_off(),
+        has_down: migration.has_down(),
+        round_trip,
+        difference: rehearsal.map(|rehearsal| rehearsal.difference.clone()).unwrap_or_default(),
+        statements: statements.collect(),
+        source: migration.up.file.clone(),
+    }
+}
+
+/// Measured where it ran, else as its text says.
+fn statement(migration: &Migration, facts: &Facts, trace: Option<&StatementTrace>) -> StatementReport {
+    let section = &migration.up;
+    let piece = section.cut.statements().nth(facts.statement.wrapping_sub(1));
+    let claimed = || facts.claims.iter();
+    StatementReport {
+        index: facts.statement,
+        line: piece.map_or(1, |piece| section.place(piece.body.clone()).line),
+        sql_kind: facts.kind.clone(),
+        locks: match trace {
+            Some(trace) => trace.locks.clone(),
+            None => claimed()
+                .map(|claim| HeldLock {
+                    object: claim.relation.to_string(),
+                    mode: claim.mode,
+                    existed: claim.existed,
+                })
+                .collect(),
+        },
+        rewrites: match trace {
+            Some(trace) => trace.rewrites.clone(),
+            None => claimed()
+                .filter(|claim| claim.work == Work::Rewrite && claim.existed)
+                .map(|claim| claim.relation.to_string())
+                .collect(),
+        },
+        duration_ms: trace.map(|trace| trace.duration.as_secs_f64() * 1000.0),
+    }
+}

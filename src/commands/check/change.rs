@@ -1,0 +1,122 @@
+//! Which files are the change, and what the base branch holds.
+
+use std::collections::BTreeSet;
+
+use super::{Args, Session};
+use crate::{
+    config::Config,
+    error::{Error, Problem},
+    migration::{Content, Entry, Folder, Migration, MigrationSet, Version, wants},
+    rules::{self, Base},
+    sql,
+    workspace::{self, ChangeKind, Workspace},
+};
+
+/// The folder, and the part of it that is checked.
+pub(super) struct Change {
+    pub(super) workspace: Workspace,
+    pub(super) versions: BTreeSet<Version>,
+    pub(super) base: Base,
+    /// The folder's own problems, as far as they concern the change.
+    pub(super) problems: Vec<Problem>,
+}
+
+impl Change {
+    /// The given files, else those changed since `--base`, else all.
+    pub(super) fn choose(args: &Args, session: &Session, config: &Config) -> Result<Self, Error> {
+        let dir = session.globals.dir.as_deref();
+        let workspace = Workspace::open_for(session.root(), config, dir, &args.paths)?;
+        let changes = args.base.as_deref().map(|base| workspace.changes(base)).transpose()?;
+        let base = match (&args.base, &changes) {
+            (Some(name), Some(changes)) => read_base(&workspace, name, changes)?,
+            _ => Base::default(),
+        };
+        let mut named: Option<Vec<String>> = None;
+        let mut versions = if !args.paths.is_empty() {
+            let chosen = workspace.select(&args.paths)?;
+            let all = args.paths.iter().any(|path| session.root().join(path).is_dir());
+            named = Some(args.paths.iter().map(|path| path.trim_start_matches("./").to_owned()).collect());
+            if all {
+                named = None;
+            }
+            chosen
+        } else if let Some(changes) = &changes {
+            named = Some(changes.iter().map(|change| change.path.clone()).collect());
+            workspace.touched(changes)
+        } else {
+            workspace.set.migrations.iter().map(|migration| migration.version).collect()
+        };
+        let checked = |version: &Version| {
+            workspace.set.get(*version).is_some_and(|migration| rules::is_checked(config, migration))
+        };
+        versions.retain(checked);
+        let concerns = |problem: &&Problem| match &named {
+            None => true,
+            // A duplicate is told at one of its files, and names the others.
+            Some(paths) => {
+                paths.iter().any(|path| problem.place.file.ends_with(path) || problem.what.contains(path))
+            }
+        };
+        let problems = workspace.set.problems.iter().filter(concerns).cloned().collect();
+        Ok(Self { versions, base, problems, workspace })
+    }
+
+    /// History and change, in version order.
+    pub(super) fn split(&self) -> (Vec<&Migration>, Vec<&Migration>) {
+        let migrations = self.workspace.set.migrations.iter();
+        let (change, history): (Vec<_>, Vec<_>) =
+            migrations.partition(|migration| self.versions.contains(&migration.version));
+        // What is newer than the whole change has not happened yet when it runs.
+        let newest = change.last().map(|migration| migration.version);
+        let history = history.into_iter().filter(|migration| newest.is_none_or(|it| migration.version < it));
+        (history.collect(), change)
+    }
+}
+
+fn read_base(workspace: &Workspace, name: &str, changes: &[workspace::Change]) -> Result<Base, Error> {
+    let files = workspace.on_base(name)?;
+    let file_name = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
+    let migrations = files.keys().filter(|path| {
+        path.strip_prefix(workspace.dir()).is_some_and(|rest| rest.starts_with('/')) || workspace.dir() == "."
+    });
+    let migrations: BTreeSet<String> = migrations.filter(|path| wants(&file_name(path))).cloned().collect();
+    let mut base = Base { paths: migrations, ..Base::default() };
+    for path in &base.paths {
+        let name = file_name(path);
+        let digits = name.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
+        base.versions.extend(digits.parse::<i64>());
+    }
+    for change in changes {
+        let (path, verb) = match &change.kind {
+            ChangeKind::Added => continue,
+            ChangeKind::Deleted => (change.path.clone(), "deletes"),
+            ChangeKind::Renamed { from } => (from.clone(), "renames"),
+            ChangeKind::Modified => (change.path.clone(), "edits"),
+        };
+        if !base.paths.contains(&path) {
+            continue;
+        }
+        if change.kind == ChangeKind::Modified
+            && let Some(id) = files.get(&path)
+            && same_up(workspace, &path, workspace.base_content(id)?)
+        {
+            continue;
+        }
+        base.edited.push((path, verb));
+    }
+    Ok(base)
+}
+
+/// Whether the UP of a file runs the same as its text on the base did: comments, white space and
+/// the DOWN may differ.
+fn same_up(workspace: &Workspace, path: &str, before: Vec<u8>) -> bool {
+    let Some(now) = workspace.set.migrations.iter().find(|migration| migration.path == path) else {
+        return false;
+    };
+    let name = path.rsplit('/').next().unwrap_or(path).to_owned();
+    let entries = vec![Entry { name, content: Content::Bytes(before) }];
+    let set = MigrationSet::load(Folder { dir: workspace.dir().to_owned(), entries, ..Folder::default() });
+    let Some(before) = set.migrations.first() else { return false };
+    before.transaction_off() == now.transaction_off()
+        && (before.up.checksum == now.up.checksum || sql::tokens_equal(&before.up.sql, &now.up.sql))
+}

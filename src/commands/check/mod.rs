@@ -1,0 +1,261 @@
+//! Lint the migrations, and rehearse them on a shadow.
+//!
+//! Never opens a target: what is known of one comes from a file of statistics.
+
+mod assemble;
+mod change;
+
+use std::{collections::BTreeSet, path::Path, time::SystemTime};
+
+use super::{Format, Session};
+use crate::{
+    config::{Config, KNOWN_VERSIONS, ShadowMode},
+    error::Error,
+    finding::{Finding, Severity},
+    migration::{Migration, MigrationSet, Version},
+    report::{CheckReport, ShadowState, html, json, markdown, sarif, terminal, workflow},
+    rules::{self, Base, Input},
+    secret::Secret,
+    shadow,
+    stats::Stats,
+};
+use change::Change;
+
+/// Check migrations: lint them, and rehearse them on a shadow database.
+#[derive(Debug, Default, clap::Args)]
+#[command(after_help = "Example:\n  lockkeeper check --base origin/main")]
+pub(crate) struct Args {
+    /// Files to check [default: those changed since --base, else all].
+    pub(crate) paths: Vec<String>,
+    /// Check what changed since this git ref.
+    #[arg(long, value_name = "REF")]
+    pub(crate) base: Option<String>,
+    /// Rehearse on a shadow database: auto (where a Postgres is found), required, off.
+    #[arg(long, value_name = "MODE")]
+    pub(crate) shadow: Option<String>,
+    /// Postgres major version of the target.
+    #[arg(long, value_name = "N")]
+    pub(crate) pg_version: Option<u32>,
+    /// Snapshot of the target's table sizes, from `lockkeeper stats --out`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) stats: Option<String>,
+    /// Lowest severity that fails the check: error, warning, info, never.
+    #[arg(long, value_name = "SEVERITY", default_value = "error")]
+    pub(crate) fail_on: String,
+    /// Also write the result to a file, as FORMAT=FILE (repeatable).
+    #[arg(long, value_name = "FMT=FILE")]
+    pub(crate) output: Vec<String>,
+    /// Address of a throwaway Postgres to use as the shadow.
+    #[arg(long, value_name = "URL")]
+    pub(crate) shadow_url: Option<String>,
+    /// Do not use or fill the shadow cache.
+    #[arg(long)]
+    pub(crate) no_cache: bool,
+    /// Print the effective configuration and stop.
+    #[arg(long)]
+    pub(crate) print_config: bool,
+}
+
+/// What `check` found, and whether a file could not be read as a migration.
+pub(crate) struct Checked {
+    pub(crate) report: CheckReport,
+    pub(crate) unreadable: bool,
+}
+
+impl Checked {
+    /// 2 beats 1: what could not be read was not checked either.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match (self.unreadable, self.report.failed()) {
+            (true, _) => 2,
+            (false, true) => 1,
+            (false, false) => 0,
+        }
+    }
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args, session: &mut Session) -> Result<u8, Error> {
+    if args.print_config {
+        session.print(&session.config()?.to_toml()?);
+        return Ok(0);
+    }
+    let outputs = args.output.iter().map(|text| output(text)).collect::<Result<Vec<_>, Error>>()?;
+    for name in ["LOCKKEEPER_DATABASE_URL", "SUPABASE_DB_URL", "DATABASE_URL"] {
+        if session.env.get(name).is_some() {
+            log::warn!(
+                "{name} is set, but `check` never opens a target: keep it from jobs that run on pull requests"
+            );
+        }
+    }
+    let checked = report(args, session)?;
+    for (format, path) in outputs {
+        let text = render(&checked.report, format, false);
+        std::fs::write(session.root().join(&path), text)
+            .map_err(|error| Error::io(format!("{path} cannot be written"), "Check the path.", error))?;
+    }
+    session.print(&render(&checked.report, session.globals.format, session.color()));
+    Ok(checked.exit_code())
+}
+
+/// Checks: reads the folder, lints the change, rehearses it.
+///
+/// # Errors
+///
+/// Only what kept the check from running at all; what is wrong with the migrations is in the report.
+pub(crate) fn report(args: &Args, session: &Session) -> Result<Checked, Error> {
+    let config = session.config()?;
+    let fail_on = fail_on(&args.fail_on)?;
+    let mode = mode(args.shadow.as_deref(), &config)?;
+    let stats = args.stats.as_deref().map(|path| read_stats(session.root(), path)).transpose()?;
+    let pg = version(args.pg_version, &config, stats.as_ref())?;
+    let change = Change::choose(args, session, &config)?;
+
+    let outcome = shadow::rehearse(&shadow::Request {
+        env: &session.env,
+        config: &config,
+        root: session.root(),
+        set: &change.workspace.set,
+        change: change.versions.clone(),
+        mode,
+        url: args.shadow_url.clone().map(Secret::new),
+        version: Some(pg),
+        cache: !args.no_cache,
+        assertions: false,
+        progress: &|line| log::info!("{line}"),
+    })?;
+    let ran = outcome.state == shadow::State::Ran;
+    let (history, files) = change.split();
+    let judged = rules::judge(&Input {
+        history: &history,
+        change: &files,
+        base: &change.base,
+        config: &config,
+        pg,
+        stats: stats.as_ref(),
+        problems: &change.problems,
+        rehearsals: ran.then_some(&outcome.rehearsals),
+        now: now(),
+    });
+    let unreadable = change.problems.iter().any(|problem| problem.unreadable)
+        || files.iter().flat_map(|file| &file.problems).any(|problem| problem.unreadable);
+    let mut not_verified = outcome.notes;
+    not_verified.extend(judged.notes);
+    not_verified.dedup();
+    let reports = files.iter().zip(&judged.facts).map(|(file, facts)| {
+        let rehearsal = outcome.rehearsals.iter().find(|it| it.version == file.version.0);
+        assemble::file(file, facts, rehearsal)
+    });
+    let report = CheckReport {
+        files: reports.collect(),
+        findings: judged.findings,
+        ignored: judged.ignored,
+        shadow: match outcome.state {
+            shadow::State::Ran => ShadowState::Ran,
+            shadow::State::Skipped(why) => ShadowState::Skipped(why),
+            shadow::State::Failed(why) => ShadowState::Failed(why),
+        },
+        fail_on,
+        not_verified,
+    };
+    Ok(Checked { report, unreadable })
+}
+
+/// The findings at level error of migrations that are about to be applied, read without a shadow:
+/// what `up` refuses. `pending` is the change; every other file of the set below it is history.
+pub(crate) fn errors_of(
+    config: &Config,
+    set: &MigrationSet,
+    pending: &BTreeSet<Version>,
+    pg: u32,
+) -> Vec<Finding> {
+    let (files, history): (Vec<&Migration>, Vec<&Migration>) =
+        set.migrations.iter().partition(|migration| pending.contains(&migration.version));
+    let checked = |migration: &&Migration| rules::is_checked(config, migration);
+    let (files, excluded): (Vec<&Migration>, Vec<&Migration>) = files.into_iter().partition(checked);
+    let mut history = [history, excluded].concat();
+    history.sort_by_key(|migration| migration.version);
+    let judged = rules::judge(&Input {
+        history: &history,
+        change: &files,
+        base: &Base::default(),
+        config,
+        pg,
+        stats: None,
+        problems: &[],
+        rehearsals: None,
+        now: None,
+    });
+    judged.findings.into_iter().filter(|finding| finding.severity == Severity::Error).collect()
+}
+
+/// A report in one of the formats.
+pub(crate) fn render(report: &CheckReport, format: Format, color: bool) -> String {
+    match format {
+        Format::Text => terminal::render(report, color),
+        Format::Json => json::render(report),
+        Format::Sarif => sarif::render(report, "lockkeeper"),
+        Format::Github => workflow::annotations(report),
+        Format::Markdown => markdown::summary(report, &markdown::Frame::default()),
+        Format::Html => html::render(report),
+    }
+}
+
+fn output(text: &str) -> Result<(Format, String), Error> {
+    let wrong = || {
+        Error::usage(
+            format!("`--output {text}` is not FORMAT=FILE"),
+            "Write for example `--output sarif=lockkeeper.sarif`; formats are text, json, sarif, github, markdown, html.",
+        )
+    };
+    let (format, path) = text.split_once('=').filter(|(_, path)| !path.is_empty()).ok_or_else(wrong)?;
+    let format = <Format as clap::ValueEnum>::from_str(format, true).map_err(|_| wrong())?;
+    Ok((format, path.to_owned()))
+}
+
+fn fail_on(text: &str) -> Result<Option<Severity>, Error> {
+    if text == "never" {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|()| {
+        Error::usage(format!("`--fail-on {text}` is no severity"), "Write error, warning, info or never.")
+    })
+}
+
+fn mode(given: Option<&str>, config: &Config) -> Result<ShadowMode, Error> {
+    match given {
+        None => Ok(config.shadow.mode),
+        Some("auto") => Ok(ShadowMode::Auto),
+        Some("required") => Ok(ShadowMode::Required),
+        Some("off") => Ok(ShadowMode::Off),
+        Some(other) => {
+            Err(Error::usage(format!("`--shadow {other}` is no mode"), "Write auto, required or off."))
+        }
+    }
+}
+
+/// The target's version: asked for, configured, seen when the statistics were taken, else 15.
+fn version(given: Option<u32>, config: &Config, stats: Option<&Stats>) -> Result<u32, Error> {
+    let version =
+        given.or(config.postgres.version).or(stats.and_then(|stats| stats.postgres_version)).unwrap_or(15);
+    if KNOWN_VERSIONS.contains(&version) {
+        return Ok(version);
+    }
+    let (first, last) = (KNOWN_VERSIONS.start(), KNOWN_VERSIONS.end());
+    Err(Error::usage(
+        format!("Postgres {version} is not known here: {first} to {last} are"),
+        "Give the major version of the target, such as `--pg-version 15`.",
+    ))
+}
+
+fn read_stats(root: &Path, path: &str) -> Result<Stats, Error> {
+    let remedy = "Write the file anew with `lockkeeper stats --out`.";
+    let text = std::fs::read_to_string(root.join(path))
+        .map_err(|error| Error::io(format!("the statistics {path} cannot be read"), remedy, error))?;
+    serde_json::from_str(&text)
+        .map_err(|error| Error::usage(format!("{path} holds no statistics: {error}"), remedy))
+}
+
+fn now() -> Option<i64> {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_secs()).ok()
+}
