@@ -148,6 +148,7 @@ pub(super) fn report() -> CheckReport {
         shadow: ShadowState::Ran,
         fail_on: Some(Severity::Error),
         not_verified: vec!["extension `pg_cron` was replaced by a stand-in".into()],
+        unreadable: false,
     }
 }
 

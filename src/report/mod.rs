@@ -42,6 +42,8 @@ pub(crate) struct CheckReport {
     pub(crate) fail_on: Option<Severity>,
     /// Sentences about what could not be checked.
     pub(crate) not_verified: Vec<String>,
+    /// A file could not be read as a migration: the exit code is 2.
+    pub(crate) unreadable: bool,
 }
 
 /// One checked migration.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Args, Session};
+use super::{Args, Changed, Session};
 use crate::{
     config::Config,
     error::{Error, Problem},
@@ -22,15 +22,33 @@ pub(super) struct Change {
 }
 
 impl Change {
-    /// The given files, else those changed since `--base`, else all.
-    pub(super) fn choose(args: &Args, session: &Session, config: &Config) -> Result<Self, Error> {
+    /// The given files, else those that GitHub says or git finds changed, else all.
+    pub(super) fn choose(
+        args: &Args,
+        session: &Session,
+        config: &Config,
+        told: Option<&Changed>,
+    ) -> Result<Self, Error> {
         let dir = session.globals.dir.as_deref();
         let workspace = Workspace::open_for(session.root(), config, dir, &args.paths)?;
         let changes = args.base.as_deref().map(|base| workspace.changes(base)).transpose()?;
-        let base = match (&args.base, &changes) {
+        let mut base = match (&args.base, &changes) {
             (Some(name), Some(changes)) => read_base(&workspace, name, changes)?,
             _ => Base::default(),
         };
+        if let Some(told) = told {
+            let is_migration = |path: &str| {
+                let (dir, name) = path.rsplit_once('/').unwrap_or((".", path));
+                dir == workspace.dir() && wants(name)
+            };
+            let edited = told.edited.iter().filter(|(path, _)| is_migration(path));
+            base.edited.extend(
+                edited
+                    .filter(|(path, _)| !base.edited.iter().any(|it| it.0 == *path))
+                    .cloned()
+                    .collect::<Vec<_>>(),
+            );
+        }
         let mut named: Option<Vec<String>> = None;
         let mut versions = if !args.paths.is_empty() {
             let chosen = workspace.select(&args.paths)?;
@@ -40,6 +58,12 @@ impl Change {
                 named = None;
             }
             chosen
+        } else if let Some(told) = told {
+            named = Some(told.paths.clone());
+            let own = |migration: &&Migration| {
+                workspace.paths_of(migration).iter().any(|path| told.paths.contains(path))
+            };
+            workspace.set.migrations.iter().filter(own).map(|migration| migration.version).collect()
         } else if let Some(changes) = &changes {
             named = Some(changes.iter().map(|change| change.path.clone()).collect());
             workspace.touched(changes)

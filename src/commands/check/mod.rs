@@ -56,20 +56,22 @@ pub(crate) struct Args {
     pub(crate) print_config: bool,
 }
 
-/// What `check` found, and whether a file could not be read as a migration.
-pub(crate) struct Checked {
-    pub(crate) report: CheckReport,
-    pub(crate) unreadable: bool,
+/// What a pull request changes, as GitHub tells it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Changed {
+    /// Every file that is there after the change, whatever its kind or folder.
+    pub(crate) paths: Vec<String>,
+    /// Paths that the base has and the change edits, renames or deletes, with the verb.
+    pub(crate) edited: Vec<(String, &'static str)>,
 }
 
-impl Checked {
-    /// 2 beats 1: what could not be read was not checked either.
-    pub(crate) fn exit_code(&self) -> u8 {
-        match (self.unreadable, self.report.failed()) {
-            (true, _) => 2,
-            (false, true) => 1,
-            (false, false) => 0,
-        }
+/// The exit code of a check (contract, section 2). 2 beats 1: what could not be read was not
+/// checked either.
+pub(super) fn exit_code(report: &CheckReport) -> u8 {
+    match (report.unreadable, report.failed()) {
+        (true, _) => 2,
+        (false, true) => 1,
+        (false, false) => 0,
     }
 }
 
@@ -87,28 +89,32 @@ pub(super) fn run(args: &Args, session: &mut Session) -> Result<u8, Error> {
             );
         }
     }
-    let checked = report(args, session)?;
+    let (report, _) = report(args, session, None)?;
     for (format, path) in outputs {
-        let text = render(&checked.report, format, false);
+        let text = render(&report, format, false);
         std::fs::write(session.root().join(&path), text)
             .map_err(|error| Error::io(format!("{path} cannot be written"), "Check the path.", error))?;
     }
-    session.print(&render(&checked.report, session.globals.format, session.color()));
-    Ok(checked.exit_code())
+    session.print(&render(&report, session.globals.format, session.color()));
+    Ok(exit_code(&report))
 }
 
-/// Checks: reads the folder, lints the change, rehearses it.
+/// Checks, and prints nothing: reads the folder, lints the change, rehearses it.
 ///
 /// # Errors
 ///
 /// Only what kept the check from running at all; what is wrong with the migrations is in the report.
-pub(crate) fn report(args: &Args, session: &Session) -> Result<Checked, Error> {
+pub(super) fn report(
+    args: &Args,
+    session: &Session,
+    changed: Option<&Changed>,
+) -> Result<(CheckReport, Config), Error> {
     let config = session.config()?;
     let fail_on = fail_on(&args.fail_on)?;
     let mode = mode(args.shadow.as_deref(), &config)?;
     let stats = args.stats.as_deref().map(|path| read_stats(session.root(), path)).transpose()?;
     let pg = version(args.pg_version, &config, stats.as_ref())?;
-    let change = Change::choose(args, session, &config)?;
+    let change = Change::choose(args, session, &config, changed)?;
 
     let outcome = shadow::rehearse(&shadow::Request {
         env: &session.env,
@@ -156,8 +162,9 @@ pub(crate) fn report(args: &Args, session: &Session) -> Result<Checked, Error> {
         },
         fail_on,
         not_verified,
+        unreadable,
     };
-    Ok(Checked { report, unreadable })
+    Ok((report, config))
 }
 
 /// The findings at level error of migrations that are about to be applied, read without a shadow:
