@@ -1,32 +1,23 @@
--- Description: Example: add a column with a constraint
--- An example: its name does not begin with a version, so it is never applied.
--- `lockkeeper create --from add-column …` and `--from add-constraint …` write the same as migrations of
--- their own, the index included; here they stand in one file to be read.
+-- Description: Add a priority to conversations (1 of 3: column and check)
+-- An example: its name has no version, so it is listed by `status -v` and never applied. To use it, copy it
+-- under a name such as 20260102030405_conversation_priority.sql, or let `lockkeeper create --from add-column` write it.
+--
+-- In three files, because each step commits before the next one: the ACCESS EXCLUSIVE lock of this one lasts
+-- an instant, the validation (2) reads the table while everybody goes on, and the index (3) is built beside
+-- running writes, which no transaction can do.
 
 -- UP MIGRATION
 
--- 1. A constant default is stored once; no row is written.
+-- A constant default is stored once in the catalog: no row is rewritten, and old rows read 'medium'.
 ALTER TABLE public.conversations
-    ADD COLUMN priority text NOT NULL DEFAULT 'medium';
+    ADD COLUMN priority text DEFAULT 'medium' NOT NULL;
 
--- 2. NOT VALID: binds new rows at once, reads no old row.
+-- NOT VALID binds new and changed rows at once and reads no old one.
 ALTER TABLE public.conversations
-    ADD CONSTRAINT conversations_priority_check
-    CHECK (priority IN ('low', 'medium', 'high')) NOT VALID;
-
--- 3. In a migration of its own, so that the lock of step 2 is not held while the table is read.
-ALTER TABLE public.conversations
-    VALIDATE CONSTRAINT conversations_priority_check;
-
--- 4. In a migration of its own: it cannot run in a transaction.
-CREATE INDEX CONCURRENTLY conversations_priority_idx
-    ON public.conversations (priority);
+    ADD CONSTRAINT conversations_priority_check CHECK (priority IN ('low', 'medium', 'high')) NOT VALID;
 
 -- DOWN MIGRATION (ROLLBACK)
-DROP INDEX CONCURRENTLY public.conversations_priority_idx;
 
-ALTER TABLE public.conversations
-    DROP CONSTRAINT conversations_priority_check;
-
+-- The check goes with the column; so do the priorities that people have set by then, and `down` says how many.
 ALTER TABLE public.conversations
     DROP COLUMN priority;

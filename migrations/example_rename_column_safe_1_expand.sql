@@ -1,6 +1,6 @@
--- Description: Example: rename conversations.status to conversation_status (1 of 3: expand)
--- An example: its name does not begin with a version, so it is never applied. Written by
--- `lockkeeper pattern rename-column table=public.conversations from=status to=conversation_status type=text`.
+-- Description: Rename conversations.status to conversation_status (1 of 4: expand)
+-- An example: its name has no version, so it is listed by `status -v` and never applied. To use it, copy it
+-- under a name such as 20260102030405_rename_status_1_expand.sql, or let `lockkeeper create --from rename-column` write it.
 -- From here on code may use `status` or `conversation_status`: the trigger keeps them equal.
 
 -- UP MIGRATION
@@ -29,6 +29,9 @@ $$;
 
 CREATE TRIGGER conversations_status_conversation_status_sync BEFORE INSERT OR UPDATE ON public.conversations
     FOR EACH ROW EXECUTE FUNCTION public.conversations_status_conversation_status_sync();
+
+ALTER TABLE public.conversations
+    ADD CONSTRAINT conversations_conversation_status_not_null CHECK (conversation_status IS NOT NULL) NOT VALID;
 
 -- DOWN MIGRATION (ROLLBACK)
 DROP TRIGGER conversations_status_conversation_status_sync ON public.conversations;

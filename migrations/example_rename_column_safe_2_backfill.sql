@@ -1,6 +1,6 @@
--- Description: Example: rename conversations.status to conversation_status (2 of 3: backfill)
--- An example: its name does not begin with a version, so it is never applied. Written by
--- `lockkeeper pattern rename-column table=public.conversations from=status to=conversation_status type=text`.
+-- Description: Rename conversations.status to conversation_status (2 of 4: backfill)
+-- An example: its name has no version, so it is listed by `status -v` and never applied. To use it, copy it
+-- under a name such as 20260102030405_rename_status_2_backfill.sql, or let `lockkeeper create --from rename-column` write it.
 -- Runs in batches, each committed by itself; after an interruption it goes on where it stopped.
 
 -- UP MIGRATION

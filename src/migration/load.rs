@@ -57,6 +57,14 @@ pub(crate) fn wants(name: &str) -> bool {
     matches!(file_name::parse(name), Named::Migration(_))
 }
 
+/// The version and the slug in a migration's file name, the same for both its halves.
+pub(crate) fn stem(name: &str) -> Option<(super::Version, String)> {
+    match file_name::parse(name) {
+        Named::Migration(name) => Some((name.version, name.slug)),
+        _ => None,
+    }
+}
+
 impl MigrationSet {
     /// Reads a folder's migrations, in version order.
     pub(crate) fn load(folder: Folder) -> Self {

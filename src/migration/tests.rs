@@ -297,7 +297,7 @@ fn what_another_runner_would_run_is_told_with_its_line() {
         Commit the first one before it.
     m/6_a.sql:5:1 transaction-control: `COMMIT` with no transaction open
         Remove it, or put the BEGIN that it belongs to before it.
-    m/6_a.sql:6:1 transaction-control: the transaction that begins here is never committed
+    m/6_a.sql:6:1 unclosed-transaction: the transaction that begins here is never committed
         Add its COMMIT.
     ");
 }
@@ -470,6 +470,37 @@ fn checksums_of_sections_are_of_what_stands_between_the_markers() {
     assert_eq!(sections.up.checksum, plain.up.checksum);
     let block = one("create table a ();\n-- DOWN MIGRATION\n/*drop table a;*/");
     assert_eq!(sections.down.unwrap().checksum, block.down.unwrap().checksum);
+}
+
+/// The examples in our own folder are migrations in everything but their names.
+#[test]
+fn the_examples_are_well_formed() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        if !name.starts_with("example_") {
+            continue;
+        }
+        seen += 1;
+        let text = std::fs::read_to_string(entry.path()).unwrap();
+        assert_eq!(load(&[(&name, &text)]).migrations.len(), 0, "{name} would be applied");
+        let migration = one(&text);
+        assert_eq!(migration.problems, [], "{name}");
+        assert!(migration.has_down(), "{name}");
+        assert_ne!(migration.description, "a", "{name} has no description");
+        for section in std::iter::once(&migration.up).chain(&migration.down) {
+            for piece in &section.cut.pieces {
+                let parsed = crate::sql::parse(&section.sql[piece.body.clone()]);
+                assert!(parsed.is_ok(), "{name}: {parsed:?}");
+            }
+        }
+        for directive in &migration.directives {
+            assert!(!matches!(directive.kind, DirectiveKind::Unknown { .. }), "{name}: {directive:?}");
+        }
+    }
+    assert!(seen >= 8, "{seen}");
 }
 
 /// A small generator, so that a failure comes back with the same seed.

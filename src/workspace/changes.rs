@@ -11,7 +11,7 @@ use std::{
 use super::{Workspace, rollbacks_of};
 use crate::{
     error::{Cause, Error},
-    migration::{Version, join},
+    migration::{Version, join, stem},
 };
 
 /// What became of a file since the base.
@@ -65,13 +65,17 @@ impl Workspace {
         Ok(changes)
     }
 
-    /// The migrations that any of these changes touches.
+    /// The migrations that any of these changes touches, by the name of either half: a DOWN that was
+    /// deleted changed its migration too.
     pub(crate) fn touched(&self, changes: &[Change]) -> BTreeSet<Version> {
-        let paths: BTreeSet<&str> = changes.iter().map(|change| change.path.as_str()).collect();
+        let named: BTreeSet<(Version, String)> = changes
+            .iter()
+            .filter_map(|change| stem(change.path.rsplit('/').next().unwrap_or_default()))
+            .collect();
         self.set
             .migrations
             .iter()
-            .filter(|migration| self.paths_of(migration).iter().any(|path| paths.contains(path.as_str())))
+            .filter(|migration| named.contains(&(migration.version, migration.slug.clone())))
             .map(|migration| migration.version)
             .collect()
     }

@@ -167,6 +167,8 @@ fn asks_git_what_changed() {
         ("db/migrations/4_d.sql", "select 1"),
         ("db/migrations/5_e.sql", "select 1"),
         ("db/rollbacks/5_e.sql", "select 1"),
+        ("db/migrations/9_i.sql", "select 1"),
+        ("db/rollbacks/9_i.sql", "select 1"),
     ]);
     checkout.git(&["init", "-q"]);
     checkout.git(&["add", "."]);
@@ -183,7 +185,7 @@ fn asks_git_what_changed() {
     checkout.write("db/migrations/8_h.sql", "select 'not even added'");
     checkout.write("db/rollbacks/5_e.sql", "select 5");
     fs::remove_file(checkout.root().join("db/migrations/4_d.sql")).unwrap();
-    checkout.git(&["branch", "-f", "moved", "main"]);
+    fs::remove_file(checkout.root().join("db/rollbacks/9_i.sql")).unwrap();
 
     let workspace = checkout.open(Some("db/migrations")).unwrap();
     let changes = workspace.changes("main").unwrap();
@@ -197,11 +199,12 @@ fn asks_git_what_changed() {
     "db/migrations/6_f é \"x.sql" Added
     "db/migrations/8_h.sql" Added
     "db/rollbacks/5_e.sql" Modified
+    "db/rollbacks/9_i.sql" Deleted
     "#);
     let touched: Vec<i64> = workspace.touched(&changes).into_iter().map(|version| version.0).collect();
-    assert_eq!(touched, [1, 2, 5, 6, 8, 30]);
+    assert_eq!(touched, [1, 2, 5, 6, 8, 9, 30]);
     let base = workspace.on_base("main").unwrap();
-    assert_eq!(base.len(), 6);
+    assert_eq!(base.len(), 8);
     let old = workspace.base_content(&base["db/migrations/2_b.sql"]).unwrap();
     assert_eq!(old, b"select 1");
 

@@ -1,6 +1,6 @@
--- Description: Example: rename conversations.status to conversation_status (3 of 3: contract)
--- An example: its name does not begin with a version, so it is never applied. Written by
--- `lockkeeper pattern rename-column table=public.conversations from=status to=conversation_status type=text`.
+-- Description: Rename conversations.status to conversation_status (4 of 4: contract)
+-- An example: its name has no version, so it is listed by `status -v` and never applied. To use it, copy it
+-- under a name such as 20260102030405_rename_status_4_contract.sql, or let `lockkeeper create --from rename-column` write it.
 -- Merge when no running code reads or writes `status` any more.
 -- Indexes, constraints, policies and views that use `status` must have moved to `conversation_status` by then.
 
@@ -9,16 +9,26 @@ DROP TRIGGER conversations_status_conversation_status_sync ON public.conversatio
 
 DROP FUNCTION public.conversations_status_conversation_status_sync();
 
+ALTER TABLE public.conversations
+    ALTER COLUMN conversation_status SET DEFAULT 'active',
+    ALTER COLUMN conversation_status SET NOT NULL;
+
 -- lockkeeper: ignore drop-column its values live on in conversation_status, and released code has stopped using it
 ALTER TABLE public.conversations
     DROP COLUMN status;
 
 -- DOWN MIGRATION (ROLLBACK)
 ALTER TABLE public.conversations
-    ADD COLUMN status text;
+    ADD COLUMN status text,
+    ALTER COLUMN conversation_status DROP DEFAULT,
+    ALTER COLUMN conversation_status DROP NOT NULL;
 
 -- Copies every row in one transaction; other writers of a row wait for it.
 UPDATE public.conversations SET status = conversation_status;
+
+ALTER TABLE public.conversations
+    ALTER COLUMN status SET DEFAULT 'active',
+    ALTER COLUMN status SET NOT NULL;
 
 CREATE FUNCTION public.conversations_status_conversation_status_sync() RETURNS trigger
 LANGUAGE plpgsql SET search_path = '' AS $$
