@@ -134,7 +134,9 @@ impl Session {
             session.session_authorization = authorization;
         };
         reset(self);
-        self.lasting.as_deref_mut().map_or((), reset);
+        if let Some(lasting) = self.lasting.as_deref_mut() {
+            reset(lasting);
+        }
     }
 
     /// `BEGIN`: within a transaction that is open already Postgres only warns.
