@@ -3,7 +3,7 @@
 -- UP MIGRATION
 ALTER TABLE public.conversations ADD COLUMN assignee bigint;
 CREATE INDEX conversations_status_idx ON public.conversations (status);
-ALTER TABLE public.conversations ALTER COLUMN id TYPE numeric;
+ALTER TABLE public.conversations ALTER COLUMN status TYPE varchar(20);
 ALTER TABLE public.conversations DROP COLUMN title;
 
 -- DOWN MIGRATION (ROLLBACK)

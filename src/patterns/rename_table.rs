@@ -61,10 +61,7 @@ pub fn rename_table_safely(it: &RenameTable) -> Result<Pattern, PatternError> {
             "Through the view, ON CONFLICT and COPY FROM work; TRUNCATE, LOCK and foreign keys do not."
                 .into(),
         ],
-        up: format!(
-            "-- lockkeeper: ignore rename-table a view of the old name stands in, in the same transaction\n\
-             ALTER TABLE {old}\n    RENAME TO {to};\n\n{view}"
-        ),
+        up: format!("ALTER TABLE {old}\n    RENAME TO {to};\n\n{view}"),
         down: format!("DROP VIEW {old};\n\nALTER TABLE {new}\n    RENAME TO {};", sql::ident(&table.name)),
     };
     let contract = Phase {
@@ -88,7 +85,6 @@ mod tests {
         let it = RenameTable::new("shop.orders", "purchases").grant_to(["authenticated"]);
         let pattern = rename_table_safely(&it).unwrap();
         insta::assert_snapshot!(format!("{}\n--\n{}", pattern.up(), pattern.down()), @r"
-        -- lockkeeper: ignore rename-table a view of the old name stands in, in the same transaction
         ALTER TABLE shop.orders
             RENAME TO purchases;
 
