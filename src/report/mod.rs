@@ -3,6 +3,7 @@
 pub(crate) mod deploy;
 pub(crate) mod escape;
 pub(crate) mod excerpt;
+mod file_report;
 #[cfg(test)]
 mod fixture;
 pub(crate) mod html;

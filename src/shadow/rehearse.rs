@@ -14,7 +14,7 @@ use crate::{
     error::Error,
     migration::{Migration, Section},
     rehearsal::{Failure, Rehearsal, RoundTrip, StatementTrace},
-    sql::{Piece, PieceKind},
+    sql::{self, Piece, PieceKind},
 };
 
 /// What the rehearsal of one file needs to know.
@@ -189,84 +189,46 @@ impl Part<'_> {
         };
         let mut ran = Ran::default();
         let mut notices: Vec<Notice> = Vec::new();
-        let each = self.migration.transaction_off();
-        let mut start = 0;
-        let mut retried = false;
-        while start < pieces.len() {
-            let end = if each { start + 1 } else { pieces.len() };
+        for step in steps(section, self.migration.transaction_off()) {
+            let first = step.start;
             if let Some(tracer) = &mut tracer {
                 tracer.begin();
             }
-            if let Err(error) = actor.run("begin") {
-                return self.failed(ran, section, pieces[start], start, &error, &actor, &notices);
+            if step.outside {
+                let sql = &section.sql[pieces[first].body.clone()];
+                let mut trace = StatementTrace { statement: first + 1, ..StatementTrace::default() };
+                let result = match &mut tracer {
+                    Some(tracer) => tracer.outside(self.stage, &mut observer, &mut actor, sql, &mut trace),
+                    None => actor.run(sql).map(|duration| trace.duration = duration),
+                };
+                notices.extend(actor.take_notices());
+                if let Err(error) = result {
+                    return self.failed(ran, section, pieces[first], first, &error, &actor, &notices);
+                }
+                ran.traces.push(trace);
+                continue;
             }
-            let mut at = start;
-            let mut stop = None;
-            while at < end {
+            if let Err(error) = actor.run("begin") {
+                return self.failed(ran, section, pieces[first], first, &error, &actor, &notices);
+            }
+            for at in step.start..step.end {
                 let sql = &section.sql[pieces[at].body.clone()];
                 let mut trace = StatementTrace { statement: at + 1, ..StatementTrace::default() };
-                match actor.run(sql) {
-                    Ok(duration) => trace.duration = duration,
-                    Err(error) => {
-                        stop = Some(error);
-                        break;
-                    }
-                }
-                if let Some(tracer) = &mut tracer
-                    && let Err(error) = tracer.after(&mut observer, &mut actor, sql, &mut trace)
-                {
-                    // The statement ended the transaction or the session, or made looking impossible.
-                    stop = Some(error);
-                    break;
+                let mut result = actor.run(sql).map(|duration| trace.duration = duration);
+                if let (Some(tracer), Ok(())) = (&mut tracer, &result) {
+                    // Fails where the statement ended the session, or made looking impossible.
+                    result = tracer.after(&mut observer, &mut actor, sql, &mut trace);
                 }
                 notices.extend(actor.take_notices());
-                ran.traces.retain(|other| other.statement != trace.statement);
-                ran.traces.push(trace);
-                at += 1;
-            }
-            notices.extend(actor.take_notices());
-            let Some(error) = stop else {
-                if let Err(error) = actor.run("commit") {
-                    let last = end.saturating_sub(1);
-                    return self.failed(ran, section, pieces[last], last, &error, &actor, &notices);
-                }
-                start = end;
-                retried = false;
-                continue;
-            };
-            let split = error.as_db_error().is_some_and(|db| {
-                (db.code().code() == "25001" && db.message().contains("transaction block"))
-                    || (db.code().code() == "55P04" && !retried)
-            });
-            if actor.is_closed() || actor.run("rollback").is_err() || !split {
-                return self.failed(ran, section, pieces[at], at, &error, &actor, &notices);
-            }
-            // What came before it is a step of its own.
-            if at > start {
-                let mut again = actor.run("begin").map(|_| ());
-                for piece in &pieces[start..at] {
-                    again = again.and_then(|()| actor.run(&section.sql[piece.body.clone()]).map(|_| ()));
-                }
-                if let Err(error) = again.and_then(|()| actor.run("commit").map(|_| ())) {
+                if let Err(error) = result {
                     return self.failed(ran, section, pieces[at], at, &error, &actor, &notices);
                 }
+                ran.traces.push(trace);
             }
-            start = at;
-            if error.code().is_some_and(|code| code.code() == "55P04") {
-                retried = true;
-                continue;
+            if let Err(error) = actor.run("commit") {
+                let last = step.end.saturating_sub(1);
+                return self.failed(ran, section, pieces[last], last, &error, &actor, &notices);
             }
-            let sql = &section.sql[pieces[at].body.clone()];
-            let mut trace = StatementTrace { statement: at + 1, ..StatementTrace::default() };
-            let result = match &mut tracer {
-                Some(tracer) => tracer.outside(self.stage, &mut observer, &mut actor, sql, &mut trace),
-                None => actor.run(sql).map(|duration| trace.duration = duration),
-            };
-            if let Err(error) = result {
-                return self.failed(ran, section, pieces[at], at, &error, &actor, &notices);
-            }
-            ran.traces.push(trace);
-            start = at + 1;
         }
         Ok(ran)
     }
@@ -337,13 +299,13 @@ impl Part<'_> {
         }
         drop(observer);
         let (source, copy) = (self.stage.name(), "lockkeeper_trace");
-        let quoted = crate::sql::ident(&source);
+        let quoted = sql::ident(&source);
         let (elsewhere, _) = self.stage.database("template1");
         let Ok(mut maker) = elsewhere.connect(postgres::NoTls) else { return Ok(traces) };
         let strategy = if self.stage.major >= 15 { " strategy file_copy" } else { "" };
         let made = maker.batch_execute(&format!(
             "create database {copy} template {quoted} owner {}{strategy}",
-            crate::sql::ident(self.stage.migrator())
+            sql::ident(self.stage.migrator())
         ));
         if let Err(error) = made {
             log::debug!("no copy of the shadow for tracing: {error}");
@@ -370,6 +332,26 @@ impl Part<'_> {
         let _ = maker.batch_execute(&format!("drop database if exists {copy} with (force)"));
         Ok(traces)
     }
+}
+
+/// Statements that a deploy runs in one transaction, or one that it runs outside.
+struct Step {
+    start: usize,
+    end: usize,
+    outside: bool,
+}
+
+/// Cuts a section into steps, as `history` does on a target.
+fn steps(section: &Section, transaction_off: bool) -> Vec<Step> {
+    let modes = sql::modes(&section.sql, &section.cut, transaction_off);
+    let mut steps: Vec<Step> = Vec::new();
+    for (at, mode) in modes.iter().enumerate() {
+        match steps.last_mut() {
+            Some(step) if !step.outside && mode.is_none() => step.end = at + 1,
+            _ => steps.push(Step { start: at, end: at + 1, outside: mode.is_some() }),
+        }
+    }
+    steps
 }
 
 /// Whether two statements may be about the same relation of those that exist.
