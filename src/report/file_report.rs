@@ -24,8 +24,8 @@ impl FileReport {
                 .collect()
         });
         let statements = up.cut.statements().zip(kinds).enumerate().map(|(at, (piece, sql_kind))| {
-            let trace = rehearsal
-                .and_then(|rehearsal| rehearsal.up.iter().find(|trace| trace.statement == at + 1));
+            let trace =
+                rehearsal.and_then(|rehearsal| rehearsal.up.iter().find(|trace| trace.statement == at + 1));
             StatementReport {
                 index: at + 1,
                 line: up.place(piece.body.clone()).line,

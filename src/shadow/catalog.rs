@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use postgres::Client;
 use serde_json::Value;
 
-use crate::error::Error;
+use crate::{
+    db::{Fault, Session},
+    error::Error,
+};
 
 /// One query for Postgres 14 to 18: kind, identity, definition of every object.
 const QUERY: &str = include_str!("catalog.sql");
@@ -40,13 +43,73 @@ impl Snapshot {
         Ok(Self { objects })
     }
 
-    /// Without the schemas that the platform owns. Policies and triggers on its tables stay: those
-    /// are the team's.
-    pub(super) fn without_platform(mut self) -> Self {
-        self.objects.retain(|(kind, identity), _| {
-            let platform = PLATFORM.iter().any(|schema| belongs(identity, schema));
-            !platform || kind == "policy"
+    /// Takes one of a target, in a read-only transaction that is rolled back.
+    pub(super) fn of(target: &mut Session) -> Result<Self, Error> {
+        let unreadable = |fault: Fault| {
+            Error::unreachable(
+                "the schema of the target cannot be read",
+                "Run again; the role needs no more than to connect.",
+                Some(fault.to_string().into()),
+            )
+        };
+        target.execute("begin read only; set local search_path = ''").map_err(unreadable)?;
+        let rows = target.rows(QUERY).map_err(unreadable)?;
+        target.execute("rollback").map_err(unreadable)?;
+        let objects = rows.rows.iter().filter_map(|row| match row.as_slice() {
+            [Some(kind), Some(identity), definition] => {
+                Some(((kind.clone(), identity.clone()), definition.clone().unwrap_or_default()))
+            }
+            _ => None,
         });
+        Ok(Self { objects: objects.collect() })
+    }
+
+    /// Without what is not the team's: the schemas of the platform and of our history. Policies on
+    /// the platform's tables stay, and triggers there that call a function of the team.
+    pub(super) fn without_platform(mut self, history: &str) -> Self {
+        let foreign =
+            |name: &str| PLATFORM.iter().chain(OURS).chain([&history]).any(|schema| belongs(name, schema));
+        self.objects.retain(|(kind, identity), definition| match kind.as_str() {
+            "policy" => true,
+            "trigger" => {
+                let called = definition.split_once("EXECUTE FUNCTION ").map_or("", |(_, called)| called);
+                !foreign(identity) || !foreign(called)
+            }
+            "default privileges" => {
+                identity.starts_with("postgres/") && !identity.split('/').nth(1).is_some_and(foreign)
+            }
+            // Of the whole server, or of its operation.
+            "role" | "membership" | "setting" | "language" | "event trigger" | "user mapping" => false,
+            // Versions are the platform's.
+            "extension" => {
+                definition.clear();
+                true
+            }
+            _ => !foreign(identity),
+        });
+        self
+    }
+
+    /// With the commonest owner called `postgres`, as whom the shadow runs migrations: whose name the
+    /// deploying role has is no difference.
+    pub(super) fn with_owner_as_migrator(mut self) -> Self {
+        let mut owners: BTreeMap<String, usize> = BTreeMap::new();
+        for definition in self.objects.values() {
+            if let Some(owner) = value(definition)["owner"].as_str() {
+                *owners.entry(owner.to_owned()).or_default() += 1;
+            }
+        }
+        let commonest =
+            owners.into_iter().filter(|(owner, _)| !owner.starts_with("pg_")).max_by_key(|(_, count)| *count);
+        if let Some((owner, _)) = commonest.filter(|(owner, _)| owner != "postgres") {
+            let quoted = serde_json::to_string(&owner).unwrap_or_default();
+            let start = quoted.trim_end_matches('"').to_owned();
+            for definition in self.objects.values_mut() {
+                *definition = definition
+                    .replace(&format!("\"owner\": {quoted}"), "\"owner\": \"postgres\"")
+                    .replace(&format!("{start}="), "\"postgres=");
+            }
+        }
         self
     }
 }

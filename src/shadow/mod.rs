@@ -33,8 +33,10 @@ pub(crate) use server::Server;
 
 use crate::{
     config::{Config, Profile, ShadowMode},
+    db::Session,
     env::Env,
     error::Error,
+    interrupt,
     migration::{Migration, MigrationSet, Version},
     rehearsal::{Difference, Rehearsal},
     secret::Secret,
@@ -287,6 +289,12 @@ fn rehearse_on(
             outcome.notes.push(format!("{}: not rehearsed, because of its form", migration.path));
             continue;
         }
+        if interrupt::requested() {
+            return Err(Error::Cancelled {
+                what: "interrupted: the rehearsal was given up".into(),
+                remedy: "Nothing was changed anywhere; run again.".into(),
+            });
+        }
         (request.progress)(&format!("shadow: rehearsing {}", migration.path));
         let own: Vec<fixtures::Fixture> =
             fixtures.iter().filter(|one| one.version == migration.version.0).cloned().collect();
@@ -313,21 +321,26 @@ fn rehearse_on(
 
 /// The differences between a target and what its migrations give on a shadow.
 ///
-/// `target` must be a read-only connection.
-pub(crate) fn drift(
-    request: &Request<'_>,
-    target: &mut postgres::Client,
-) -> Result<(Vec<Difference>, Vec<String>), Error> {
+/// # Errors
+///
+/// Whatever kept the shadow or the target from being read.
+pub(crate) fn drift(request: &Request<'_>, target: &mut Session) -> Result<Drift, Error> {
     let mut notes = Vec::new();
     let (stage, noted) = open(request, &mut notes)?;
-    let expected = catalog::Snapshot::take(&mut stage.observer()?)?.without_platform();
+    let history = &request.config.history.schema;
+    let expected = catalog::Snapshot::take(&mut stage.observer()?)?.without_platform(history);
     stage.close();
-    // With an empty path, the catalog functions qualify every name. Ends with the connection.
-    target.batch_execute("set search_path = ''").map_err(|error| {
-        Error::unreachable("the target does not answer", "Run again.", Some(error.into()))
-    })?;
-    let found = catalog::Snapshot::take(target)?.without_platform();
-    let (found, _) = difference::compare(&expected, &found, &difference::DRIFT);
+    let found = catalog::Snapshot::of(target)?.without_platform(history).with_owner_as_migrator();
+    let (differences, _) = difference::compare(&expected, &found, &difference::DRIFT);
     notes.extend(noted.lines);
-    Ok((found, notes))
+    Ok(Drift { differences, notes, missing: noted.missing })
+}
+
+/// The result of [`drift`].
+#[derive(Debug, Clone)]
+pub(crate) struct Drift {
+    pub(crate) differences: Vec<Difference>,
+    pub(crate) notes: Vec<String>,
+    /// Statements of the migrations that the shadow could not replay.
+    pub(crate) missing: usize,
 }

@@ -3,4 +3,5 @@
 mod create;
 mod deploy;
 mod patterns;
+mod shadow;
 mod support;
