@@ -1,10 +1,14 @@
 //! The folder of one shadow: made, owned, found again after a kill, removed.
 
 use std::{
-    fs, io,
-    os::unix::fs::{MetadataExt, PermissionsExt, chown},
+    fs,
+    io::{self, Write},
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt, chown},
+        process::CommandExt,
+    },
     path::{Path, PathBuf},
-    process::Command,
+    process::{Child, Command, Stdio},
     time::{Duration, SystemTime},
 };
 
@@ -20,10 +24,26 @@ const MARKER: &str = "owner";
 /// `/socket/.s.PGSQL.5432` takes 21.
 const LONGEST: usize = 80;
 
-/// A folder for one run. Removed when dropped.
+/// Reads the process id of what runs in the folder (`0`: nothing does) until the pipe closes, then
+/// ends that process and removes the folder.
+const KEEPER: &str = r#"
+trap '' INT TERM HUP
+pid=0
+while read -r line; do pid=$line; done
+if [ "$pid" -gt 0 ]; then
+  kill -QUIT "$pid" 2>/dev/null
+  tries=0
+  while kill -0 "$pid" 2>/dev/null && [ "$tries" -lt 100 ]; do sleep 0.05; tries=$((tries + 1)); done
+  kill -KILL "$pid" 2>/dev/null
+fi
+rm -rf -- "$1" 2>/dev/null || { sleep 0.5; rm -rf -- "$1"; }
+"#;
+
+/// A folder for one run. What runs in it is ended, and the folder removed, when this is dropped.
 #[derive(Debug)]
 pub(super) struct RunFolder {
     path: PathBuf,
+    keeper: Option<Child>,
     pub(super) user: Option<User>,
 }
 
@@ -39,7 +59,8 @@ impl RunFolder {
                     error,
                 )
             })?;
-        let mut folder = Self { path: made.keep(), user: None };
+        let mut folder = Self { path: made.keep(), keeper: None, user: None };
+        folder.keeper = Some(keeper(&folder.path)?);
         let uid = folder.attempt(|path| fs::metadata(path).map(|data| data.uid()))?;
         folder.user = User::to_run_as(uid)?;
         folder.attempt(|path| fs::write(path.join(MARKER), identity(std::process::id())))?;
@@ -49,6 +70,26 @@ impl RunFolder {
         folder.attempt(|path| fs::create_dir(path.join("socket")))?;
         folder.give(&folder.path.join("socket"))?;
         Ok(folder)
+    }
+
+    /// From now on the process ends with us.
+    pub(super) fn keep(&mut self, pid: u32) {
+        if let Some(pipe) = self.keeper.as_mut().and_then(|keeper| keeper.stdin.as_mut()) {
+            // Fails only if the shell is gone; then `drop` is the only net.
+            let _ = writeln!(pipe, "{pid}");
+        }
+    }
+
+    /// The process that was kept has ended.
+    pub(super) fn forget(&mut self) {
+        self.keep(0);
+    }
+
+    /// Closes the pipe: the keeper ends what runs in the folder.
+    pub(super) fn wake_keeper(&mut self) {
+        if let Some(keeper) = &mut self.keeper {
+            drop(keeper.stdin.take());
+        }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -95,8 +136,33 @@ impl RunFolder {
 
 impl Drop for RunFolder {
     fn drop(&mut self) {
+        self.wake_keeper();
+        if let Some(mut keeper) = self.keeper.take() {
+            let _ = keeper.wait();
+        }
         let _ = fs::remove_dir_all(&self.path);
     }
+}
+
+fn keeper(path: &Path) -> Result<Child, Error> {
+    Command::new("/bin/sh")
+        .args(["-c", KEEPER, "lockkeeper-keeper"])
+        .arg(path)
+        .env_clear()
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+        .current_dir("/")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .map_err(|error| {
+            Error::unreachable(
+                "no shell can be started to watch over the shadow",
+                "Lockkeeper needs /bin/sh for its shadow database; use `--shadow off` without it.",
+                Some(Box::new(error)),
+            )
+        })
 }
 
 /// The folder for temporary files, unless its path is too long for a socket or closed to others.

@@ -7,7 +7,6 @@
 
 use std::{
     fs,
-    io::Write,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -25,21 +24,6 @@ use crate::{env::Env, error::Error, secret::Secret};
 
 /// How long a server may take to let us in.
 const START: Duration = Duration::from_secs(60);
-
-/// Reads the server's process id (a new one after each restart) until the pipe closes, then ends
-/// the server and removes the folder.
-const KEEPER: &str = r#"
-trap '' INT TERM HUP
-pid=
-while read -r line; do pid=$line; done
-if [ -n "$pid" ]; then
-  kill -QUIT "$pid" 2>/dev/null
-  tries=0
-  while kill -0 "$pid" 2>/dev/null && [ "$tries" -lt 100 ]; do sleep 0.05; tries=$((tries + 1)); done
-  kill -KILL "$pid" 2>/dev/null
-fi
-rm -rf -- "$1"
-"#;
 
 /// Settings of a server whose data nobody will miss.
 ///
@@ -72,7 +56,6 @@ const SETTINGS: &[&str] = &[
 #[derive(Debug)]
 pub(crate) struct Server {
     child: Child,
-    keeper: Child,
     program: PathBuf,
     admin: String,
     password: Secret,
@@ -112,27 +95,16 @@ impl Server {
         admin: &str,
         password: Secret,
     ) -> Result<Self, Error> {
-        let keeper = keeper(&folder)?;
         let child = spawn(&folder, program_path)?;
-        let mut server = Self {
-            child,
-            keeper,
-            program: program_path.to_path_buf(),
-            admin: admin.into(),
-            password,
-            major,
-            folder,
-        };
+        let mut server =
+            Self { child, program: program_path.to_path_buf(), admin: admin.into(), password, major, folder };
         server.ready()?;
         Ok(server)
     }
 
     /// Tells the keeper whom it keeps, and waits until the server lets us in.
     fn ready(&mut self) -> Result<(), Error> {
-        if let Some(pipe) = &mut self.keeper.stdin {
-            // Fails only if the shell is gone; then `drop` is the only net.
-            let _ = writeln!(pipe, "{}", self.child.id());
-        }
+        self.folder.keep(self.child.id());
         self.wait_until_ready()
     }
 
@@ -221,10 +193,8 @@ impl Server {
     }
 
     fn end(&mut self) {
-        // Closing the pipe wakes the keeper, which ends the server and removes the folder.
-        drop(self.keeper.stdin.take());
+        self.folder.wake_keeper();
         let _ = self.child.wait();
-        let _ = self.keeper.wait();
     }
 
     /// Stops the server and waits until it and its folder are gone.
@@ -261,27 +231,6 @@ fn log_file(folder: &RunFolder) -> Result<fs::File, Error> {
     })
 }
 
-fn keeper(folder: &RunFolder) -> Result<Child, Error> {
-    Command::new("/bin/sh")
-        .args(["-c", KEEPER, "lockkeeper-keeper"])
-        .arg(folder.path())
-        .env_clear()
-        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-        .current_dir("/")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .spawn()
-        .map_err(|error| {
-            Error::unreachable(
-                "no shell can be started to watch over the shadow",
-                "Lockkeeper needs /bin/sh for its shadow database; use `--shadow off` without it.",
-                Some(Box::new(error)),
-            )
-        })
-}
-
 /// Sends a signal to a process of ours. The standard library can only kill, and killing the
 /// postmaster would leave its children and its shared memory behind.
 pub(super) fn signal(pid: u32, name: &str) {
@@ -300,7 +249,7 @@ pub(super) fn signal(pid: u32, name: &str) {
 /// (`dblink`) must not become superuser that way.
 pub(super) fn init(
     binaries: &Binaries,
-    folder: &RunFolder,
+    folder: &mut RunFolder,
     admin: &str,
     password: &Secret,
 ) -> Result<(), Error> {
@@ -317,15 +266,23 @@ pub(super) fn init(
         .and_then(|()| fs::create_dir(folder.data()))
         .and_then(|()| hand_over(&folder.data(), folder.user))
         .map_err(|error| failed("its folder cannot be written".into(), Some(error.into())))?;
-    let output = program(&binaries.bin.join("initdb"), folder.user)
+    let child = program(&binaries.bin.join("initdb"), folder.user)
         .args(["--no-sync", "--no-instructions", "--wal-segsize=1", "-E", "UTF8", "--locale=C.UTF-8"])
         .args(["-A", "scram-sha-256", "-U", admin])
         .arg("--pwfile")
         .arg(&secret)
         .arg("-D")
         .arg(folder.data())
-        .output()
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()
         .map_err(|error| failed("initdb does not start".into(), Some(error.into())))?;
+    folder.keep(child.id());
+    let output =
+        child.wait_with_output().map_err(|error| failed("initdb was lost".into(), Some(error.into())))?;
+    folder.forget();
     let _ = fs::remove_file(&secret);
     if !output.status.success() {
         return Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned(), None));

@@ -84,7 +84,7 @@ pub(super) fn provide(
     binaries: &Binaries,
     recipe: &Recipe,
     states: &[String],
-    folder: RunFolder,
+    mut folder: RunFolder,
     program: &Path,
 ) -> Result<(Server, Option<(usize, String)>), Error> {
     let admin = recipe.profile.admin();
@@ -102,7 +102,7 @@ pub(super) fn provide(
         }
     }
     let password = random()?;
-    server::init(binaries, &folder, admin, &password)?;
+    server::init(binaries, &mut folder, admin, &password)?;
     let mut server = start(folder, password)?;
     let prepared = server.connect(admin, "postgres").and_then(|mut client| {
         client.batch_execute(&recipe.profile.prelude())?;

@@ -76,7 +76,7 @@ fn without_postgres_nothing_is_verified() {
 
 #[test]
 fn a_killed_run_leaves_nothing() {
-    for signal in ["INT", "TERM", "KILL"] {
+    for (signal, delay) in [("INT", 3000), ("TERM", 300), ("KILL", 3000), ("KILL", 500)] {
         let project = Project::new();
         project.migration("1_a", "SELECT pg_sleep(30);", "SELECT 1;");
         let folder = tempfile::tempdir_in("/tmp").expect("a folder");
@@ -90,11 +90,12 @@ fn a_killed_run_leaves_nothing() {
             .expect("the program");
         let entries = || std::fs::read_dir(folder.path()).expect("the folder").count();
         wait(|| entries() > 0, "a shadow");
-        std::thread::sleep(Duration::from_secs(2));
+        // Once while it is being made, once while it runs.
+        std::thread::sleep(Duration::from_millis(delay));
         let pid = child.id().to_string();
         std::process::Command::new("kill").args([&format!("-{signal}"), &pid]).status().expect("kill");
         child.wait().expect("its end");
-        wait(|| entries() == 0, signal);
+        wait(|| entries() == 0, &format!("an empty folder after SIG{signal}"));
     }
 }
 
