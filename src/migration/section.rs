@@ -269,7 +269,14 @@ fn uncommented(file: &SourceFile, range: Range<usize>) -> Raw {
     loop {
         let raw = without_prefixes(file, range.clone(), &remarks);
         // A piece begins where a statement may begin: if its first line cannot, that line is prose.
-        let remark = sql::cut(&raw.sql).pieces.iter().find_map(|piece| {
+        // What stands above the last one found was looked at before.
+        let seen = remarks.last().copied().unwrap_or(0);
+        let cut = sql::cut(&raw.sql);
+        let unseen = cut
+            .pieces
+            .iter()
+            .filter(|piece| remarks.is_empty() || super::file_offset(&raw.offsets, piece.body.start) > seen);
+        let remark = unseen.into_iter().find_map(|piece| {
             let line = raw.sql[piece.body.start..].lines().next().unwrap_or_default();
             is_prose(line).then(|| super::file_offset(&raw.offsets, piece.body.start))
         });
@@ -281,7 +288,7 @@ fn uncommented(file: &SourceFile, range: Range<usize>) -> Raw {
                 }
             }
             _ => {
-                let nothing = sql::cut(&raw.sql).pieces.is_empty();
+                let nothing = cut.pieces.is_empty();
                 return if nothing { Raw::live(file, range) } else { raw };
             }
         }
