@@ -6,6 +6,8 @@
 
 use serde::Deserialize;
 
+use crate::error::Error;
+
 /// What started the run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event {
@@ -70,10 +72,10 @@ impl Event {
     /// Reads an event; `Err` says what is wrong with the payload.
     pub(crate) fn read(name: &str, payload: &str) -> Result<Self, String> {
         // Refused by name alone: whatever the payload says, the answer is the same.
+        if let Some(name) = privileged(name) {
+            return Ok(Self::Privileged(name));
+        }
         match name {
-            "pull_request_target" => return Ok(Self::Privileged("pull_request_target")),
-            "workflow_run" => return Ok(Self::Privileged("workflow_run")),
-            "issue_comment" => return Ok(Self::Privileged("issue_comment")),
             "workflow_dispatch" => return Ok(Self::Dispatch),
             "schedule" => return Ok(Self::Schedule),
             "pull_request" | "merge_group" | "push" => {}
@@ -111,6 +113,22 @@ impl Event {
             })),
         }
     }
+}
+
+/// The events that run with the repository's secrets on behalf of whoever opened a pull request.
+pub(crate) fn privileged(name: &str) -> Option<&'static str> {
+    ["pull_request_target", "workflow_run", "issue_comment"].into_iter().find(|event| *event == name)
+}
+
+/// What is said instead of running under one of them. There is no input that overrides it.
+pub(crate) fn refusal(event: &str) -> Error {
+    Error::usage(
+        format!(
+            "the workflow runs on `{event}`, which gives the repository's secrets to code that anybody \
+             may have written"
+        ),
+        "Run checks on `pull_request`, deploys on `push`, and rollbacks on `workflow_dispatch`.",
+    )
 }
 
 /// GitHub writes "no commit" as forty zeros.

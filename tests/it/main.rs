@@ -1,5 +1,6 @@
 //! The one integration binary: everything here drives the program itself, against a real Postgres.
 
+mod action;
 mod create;
 mod deploy;
 mod patterns;

@@ -47,7 +47,10 @@ pub(super) fn run(
         None
     });
     let pull = runner.event.pull_request();
-    let changed = github.as_ref().zip(pull).and_then(|(github, pull)| ask(github, pull, session));
+    let (changed, reachable) = match github.as_ref().zip(pull) {
+        None => (None, true),
+        Some((github, pull)) => ask(github, pull, session),
+    };
     let (report, config) = look(inputs, runner, session, changed.as_ref())?;
 
     let blob_url = runner.repository_url.as_ref().zip(runner.shown_commit());
@@ -64,7 +67,7 @@ pub(super) fn run(
     }
     let id = comment_id(inputs.get("comment-id").unwrap_or(&config.github.comment_id))?;
     keep(&report, inputs, runner, &id, session, outputs)?;
-    if let (Some(github), Some(pull)) = (&github, pull) {
+    if let (Some(github), Some(pull), true) = (&github, pull, reachable) {
         let mode = mode(inputs, &config)?;
         let post = Post { github, pull, runner, report: &report, frame: &frame, id: &id, session };
         if let Some(url) = post.all(mode, changed.as_ref()) {
@@ -91,8 +94,9 @@ fn forget_the_target(session: &mut Session) {
     session.globals.database_url = None;
 }
 
-/// What the pull request changes; `None`, and a word about it, where GitHub does not say.
-fn ask(github: &GitHub, pull: &PullRequest, session: &Session) -> Option<ChangedFiles> {
+/// What the pull request changes, and whether GitHub can be reached at all; `None`, and a word about
+/// it, where GitHub does not say.
+fn ask(github: &GitHub, pull: &PullRequest, session: &Session) -> (Option<ChangedFiles>, bool) {
     match github.changed_files(pull.number, pull.changed_files) {
         Ok(changed) if changed.truncated => {
             annotate(
@@ -101,9 +105,9 @@ fn ask(github: &GitHub, pull: &PullRequest, session: &Session) -> Option<Changed
                 "Lockkeeper",
                 "The pull request changes more than the 3000 files that GitHub lists: git is asked instead.",
             );
-            None
+            (None, true)
         }
-        Ok(changed) => Some(changed),
+        Ok(changed) => (Some(changed), true),
         Err(fault) => {
             annotate(
                 session,
@@ -111,7 +115,7 @@ fn ask(github: &GitHub, pull: &PullRequest, session: &Session) -> Option<Changed
                 "Lockkeeper",
                 &format!("{fault}: git is asked what changed instead"),
             );
-            None
+            (None, fault.kind != FaultKind::Unknown)
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::inputs::Inputs;
 use crate::{
     error::Error,
-    github::event::{Event, Moment},
+    github::event::{self, Event, Moment},
 };
 
 /// What the run is to do.
@@ -34,13 +34,7 @@ pub(super) enum Look {
 /// says what to do. Nothing has been opened then.
 pub(super) fn choose(command: &str, event: &Event, inputs: &Inputs) -> Result<Task, Error> {
     if let Event::Privileged(name) = event {
-        return Err(Error::usage(
-            format!(
-                "the workflow runs on `{name}`, which gives the repository's secrets to code that \
-                 anybody may have written"
-            ),
-            "Run checks on `pull_request`, deploys on `push`, and rollbacks on `workflow_dispatch`.",
-        ));
+        return Err(event::refusal(name));
     }
     match command {
         "auto" => by_event(event),

@@ -41,6 +41,14 @@ impl Change {
                 let (dir, name) = path.rsplit_once('/').unwrap_or((".", path));
                 dir == workspace.dir() && wants(name)
             };
+            // Whatever else lies in the folder of the trial merge is on the base.
+            let added = |path: &String| {
+                told.paths.contains(path) && !told.edited.iter().any(|(edited, _)| edited == path)
+            };
+            for migration in workspace.set.migrations.iter().filter(|migration| !added(&migration.path)) {
+                base.versions.insert(migration.version.0);
+                base.paths.insert(migration.path.clone());
+            }
             let edited = told.edited.iter().filter(|(path, _)| is_migration(path));
             base.edited.extend(
                 edited

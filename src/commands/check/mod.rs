@@ -12,6 +12,7 @@ use crate::{
     config::{Config, KNOWN_VERSIONS, ShadowMode},
     error::Error,
     finding::{Finding, Severity},
+    github::event,
     migration::{Migration, MigrationSet, Version},
     report::{CheckReport, ShadowState, html, json, markdown, sarif, terminal, workflow},
     rules::{self, Base, Input},
@@ -77,6 +78,10 @@ pub(super) fn exit_code(report: &CheckReport) -> u8 {
 
 /// Runs the command.
 pub(super) fn run(args: &Args, session: &mut Session) -> Result<u8, Error> {
+    // With the secrets of the repository at hand, nothing of a pull request is even read.
+    if let Some(event) = session.env.get("GITHUB_EVENT_NAME").and_then(event::privileged) {
+        return Err(event::refusal(event));
+    }
     if args.print_config {
         session.print(&session.config()?.to_toml()?);
         return Ok(0);

@@ -1,6 +1,7 @@
 //! What the scenarios share: a throwaway Postgres, a folder of migrations, the program itself.
 #![allow(dead_code, reason = "a shared kit: each topic uses its part")]
 
+pub mod github;
 pub mod postgres;
 pub mod project;
 
