@@ -42,7 +42,7 @@ pub(crate) struct Context<'a> {
     /// Major version of the target.
     pub(crate) pg: u32,
     pub(crate) stats: Option<&'a Stats>,
-    /// Whether the runner wraps this file in one transaction.
+    /// Whether the runner has a transaction open around this statement.
     pub(crate) wrapped: bool,
 }
 

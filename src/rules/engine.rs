@@ -7,7 +7,7 @@ use crate::{
     config::Config,
     error::Problem,
     finding::{Direction, Finding},
-    migration::Migration,
+    migration::{Migration, Section},
     rehearsal::Rehearsal,
     schema::{At, Body, Catalog, Claim, Nesting, QName, Session, Transaction, Unit, bodies, claims},
     sql::{self, ast::NodeEnum},
@@ -96,7 +96,7 @@ impl<'a> Run<'a> {
     fn read_history(&mut self) {
         for migration in self.input.history {
             self.catalog.has_history = true;
-            let mut session = self.open_session(migration);
+            let mut session = self.open_session(migration, Direction::Up);
             for piece in migration.up.cut.statements() {
                 let text = &migration.up.sql[piece.body.clone()];
                 let Ok(nodes) = sql::parse(text) else { continue };
@@ -124,11 +124,11 @@ impl<'a> Run<'a> {
         parents.map(|parent| (parent.name.to_string(), names(&parent.name))).collect()
     }
 
-    fn open_session(&mut self, migration: &Migration) -> Session {
+    fn open_session(&mut self, migration: &Migration, direction: Direction) -> Session {
         self.transactions += 1;
         Session::new(Transaction {
             number: self.transactions,
-            runner: !migration.transaction_off(),
+            runner: !migration.transaction_off_in(direction),
             ..Transaction::default()
         })
     }
@@ -153,10 +153,15 @@ impl<'a> Run<'a> {
 
     fn section(&mut self, index: usize, migration: &'a Migration, direction: Direction) -> Vec<Facts> {
         let Some(section) = migration.section(direction) else { return Vec::new() };
-        let mut session = self.open_session(migration);
+        let mut session = self.open_session(migration, direction);
+        let outside = outside(migration, section);
         let mut facts = Vec::new();
         for (number, piece) in section.cut.statements().enumerate() {
-            if !session.transaction.is_open() {
+            let was_open = session.transaction.is_open();
+            if let Some(outside) = outside.get(number) {
+                session.step(!outside, &self.catalog);
+            }
+            if !(was_open && session.transaction.is_open()) {
                 self.transactions += 1;
                 session.transaction.number = self.transactions;
                 session.transaction.held.clear();
@@ -231,7 +236,7 @@ impl<'a> Run<'a> {
             config: self.input.config,
             pg: self.input.pg,
             stats: self.input.stats,
-            wrapped: !migration.transaction_off(),
+            wrapped: session.transaction.runner,
         };
         for (rule, check) in checks() {
             if let Check::Statement(check) = check {
@@ -291,6 +296,35 @@ enum Inside {
     Unit(Unit),
     /// Cannot be read, and why.
     Opaque(String),
+}
+
+/// Which statements the runner runs outside a transaction; empty: the file runs in one, or asks for
+/// none at all. (In a file with any such statement, those between them form steps.)
+fn outside(migration: &Migration, section: &Section) -> Vec<bool> {
+    // Reading every statement twice would double the cost of a large file.
+    const WORDS: &[&str] = &[
+        "concurrently",
+        "vacuum",
+        "system",
+        "database",
+        "tablespace",
+        "subscription",
+        "add value",
+        "reindex",
+        "cluster",
+        "discard",
+    ];
+    let off = migration.transaction_off_in(section.direction);
+    let text = section.sql.to_ascii_lowercase();
+    let spaced = text.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
+    if off || !WORDS.iter().any(|word| spaced.contains(word)) {
+        return Vec::new();
+    }
+    let modes = sql::modes(&section.sql, &section.cut, off);
+    if modes.iter().all(Option::is_none) {
+        return Vec::new();
+    }
+    modes.iter().map(Option::is_some).collect()
 }
 
 fn checks() -> impl Iterator<Item = (&'static Rule, &'static Check)> {

@@ -139,6 +139,18 @@ impl Session {
         }
     }
 
+    /// The runner's own transactions, in a file that it runs in steps: opens or ends one before a
+    /// statement that runs `inside` one or not.
+    pub(crate) fn step(&mut self, inside: bool, catalog: &Catalog) {
+        if inside && !self.transaction.is_open() {
+            self.begin(catalog);
+            self.transaction.explicit = false;
+            self.transaction.runner = true;
+        } else if !inside && self.transaction.runner {
+            self.commit(false);
+        }
+    }
+
     /// `BEGIN`: within a transaction that is open already Postgres only warns.
     pub(super) fn begin(&mut self, catalog: &Catalog) {
         if !self.transaction.is_open() {

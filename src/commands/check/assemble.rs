@@ -9,6 +9,7 @@ use crate::{
     report::{FileReport, StatementReport},
     rules::Facts,
     schema::Work,
+    sql,
 };
 
 /// A file, its statements, and what the rehearsal showed where there was one.
@@ -28,7 +29,7 @@ pub(super) fn file(migration: &Migration, facts: &[Facts], rehearsal: Option<&Re
         version: migration.version.0,
         description: migration.description.clone(),
         checksum: migration.up.checksum.as_str().to_owned(),
-        transactional: !migration.transaction_off(),
+        transactional: transactional(migration),
         has_down: migration.has_down(),
         round_trip,
         difference: rehearsal.map(|rehearsal| rehearsal.difference.clone()).unwrap_or_default(),
@@ -65,4 +66,10 @@ fn statement(migration: &Migration, facts: &Facts, trace: Option<&StatementTrace
         },
         duration_ms: trace.map(|trace| trace.duration.as_secs_f64() * 1000.0),
     }
+}
+
+/// Whether UP runs whole in one transaction.
+fn transactional(migration: &Migration) -> bool {
+    let modes = || sql::modes(&migration.up.sql, &migration.up.cut, false);
+    !migration.transaction_off() && modes().iter().all(Option::is_none)
 }
