@@ -38,6 +38,21 @@ pub(crate) fn deparse(node: &NodeEnum) -> Option<String> {
     node.deparse(Default::default()).ok()
 }
 
+/// An expression as SQL: the deparser takes whole statements only.
+pub(crate) fn expression_text(expression: &Node) -> Option<String> {
+    use super::ast::{LimitOption, ResTarget, SelectStmt, SetOperation};
+    let target = ResTarget { val: Some(Box::new(expression.clone())), ..Default::default() };
+    let select = SelectStmt {
+        target_list: vec![Node { node: Some(NodeEnum::ResTarget(Box::new(target))) }],
+        // The deparser aborts the process on an enum that is left at "undefined".
+        limit_option: LimitOption::Default.into(),
+        op: SetOperation::SetopNone.into(),
+        ..Default::default()
+    };
+    let text = deparse(&NodeEnum::SelectStmt(Box::new(select)))?;
+    text.strip_prefix("SELECT ").map(str::to_owned)
+}
+
 /// Whether two texts are the same to Postgres' lexer, comments and white space aside.
 pub(crate) fn tokens_equal(a: &str, b: &str) -> bool {
     fn tokens(text: &str) -> Option<Vec<&str>> {

@@ -117,10 +117,10 @@ fn defaults<'a>(
                 let mut found = set_defaults(unit, context.before).into_iter();
                 found
                     .find(|(other, it)| *other == table && it.name == command.name)
-                    .map(|(_, it)| (unit, it.def.as_ref().and_then(|node| text(node))))
+                    .map(|(_, it)| (unit, it.def.as_ref().and_then(|node| sql::expression_text(node))))
             });
             let Some((place, after)) = last else { continue };
-            let before = column.default.as_ref().and_then(|node| text(node));
+            let before = column.default.as_ref().and_then(|node| sql::expression_text(node));
             if before != after {
                 let say = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".into());
                 let object = format!("{table}.{}", command.name);
@@ -146,13 +146,4 @@ fn set_defaults<'a>(unit: &'a Unit, catalog: &Catalog) -> Vec<(QName, &'a AlterT
         _ => None,
     });
     commands.collect()
-}
-
-/// An expression as text, so that two spellings of one place in two files compare equal.
-fn text(node: &ast::Node) -> Option<String> {
-    let target = ast::ResTarget { val: Some(Box::new(node.clone())), ..ast::ResTarget::default() };
-    let target_list = vec![ast::Node { node: Some(NodeEnum::ResTarget(Box::new(target))) }];
-    let select = ast::SelectStmt { target_list, ..ast::SelectStmt::default() };
-    let text = sql::deparse(&NodeEnum::SelectStmt(Box::new(select)))?;
-    Some(text.strip_prefix("SELECT ").unwrap_or(&text).to_owned())
 }

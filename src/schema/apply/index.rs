@@ -85,19 +85,6 @@ pub(super) fn index_column(node: &Node) -> Option<IndexColumn> {
     let IndexElem { name, expr, .. } = &**element;
     match name.is_empty() {
         false => Some(IndexColumn::Column(name.clone())),
-        true => Some(IndexColumn::Expression(expression_text(expr.as_deref()?)?)),
+        true => Some(IndexColumn::Expression(crate::sql::expression_text(expr.as_deref()?)?)),
     }
-}
-
-/// An expression as SQL: the deparser takes whole statements only.
-pub(in crate::schema) fn expression_text(expression: &Node) -> Option<String> {
-    let target = ast::ResTarget { val: Some(Box::new(expression.clone())), ..Default::default() };
-    let select = ast::SelectStmt {
-        target_list: vec![Node { node: Some(NodeEnum::ResTarget(Box::new(target))) }],
-        limit_option: ast::LimitOption::Default.into(),
-        op: ast::SetOperation::SetopNone.into(),
-        ..Default::default()
-    };
-    let text = crate::sql::deparse(&NodeEnum::SelectStmt(Box::new(select)))?;
-    text.strip_prefix("SELECT ").map(str::to_owned)
 }

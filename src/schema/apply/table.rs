@@ -277,7 +277,7 @@ fn partitioning(spec: &PartitionSpec) -> Partitioning {
     };
     let column = |node: &Node| match node.node.as_ref()? {
         NodeEnum::PartitionElem(element) if !element.name.is_empty() => Some(element.name.clone()),
-        NodeEnum::PartitionElem(element) => super::index::expression_text(element.expr.as_deref()?),
+        NodeEnum::PartitionElem(element) => crate::sql::expression_text(element.expr.as_deref()?),
         _ => None,
     };
     Partitioning { strategy: strategy.into(), columns: spec.part_params.iter().filter_map(column).collect() }
