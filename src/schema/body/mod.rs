@@ -1,0 +1,287 @@
+//! SQL inside DO blocks and routine bodies.
+//!
+//! Conditions are not evaluated: what stands under one may or may not run. SQL that is put together
+//! at run time is reported as [`Body::Opaque`], never guessed.
+
+mod plpgsql;
+
+use super::{Catalog, Nesting, Routine, RoutineKind, Session};
+use crate::sql::{
+    self,
+    ast::{self, AExprKind, DoStmt, Name, Node, NodeEnum, a_const},
+};
+
+/// What was found in a body that runs at migration time.
+#[derive(Debug, Clone)]
+pub(crate) enum Body {
+    /// A statement that runs (or may run).
+    Statement { node: Box<NodeEnum>, nesting: Nesting, text: String },
+    /// Something that cannot be read, and why: dynamic SQL, an unknown language.
+    Opaque(String),
+}
+
+/// Routines that call routines are followed this deep.
+const DEPTH: usize = 4;
+
+/// The statements inside a DO block, or inside a routine that the statement calls.
+pub(crate) fn bodies(node: &NodeEnum, text: &str, catalog: &Catalog, session: &Session) -> Vec<Body> {
+    let mut reader = Reader { catalog, session, depth: 0, found: Vec::new() };
+    match node {
+        NodeEnum::DoStmt(block) => reader.block(block, text),
+        _ => reader.called(node, false),
+    }
+    reader.found
+}
+
+struct Reader<'a> {
+    catalog: &'a Catalog,
+    session: &'a Session,
+    depth: usize,
+    found: Vec<Body>,
+}
+
+impl Reader<'_> {
+    fn block(&mut self, block: &DoStmt, text: &str) {
+        let option = |name: &str| {
+            block.args.iter().find_map(|node| match &node.node {
+                Some(NodeEnum::DefElem(option)) if option.defname == name => {
+                    option.arg.as_deref().and_then(ast::string)
+                }
+                _ => None,
+            })
+        };
+        match option("language").unwrap_or("plpgsql") {
+            "plpgsql" => self.plpgsql(text, false),
+            other => self.opaque(format!("a DO block in {other}")),
+        }
+    }
+
+    fn opaque(&mut self, reason: impl Into<String>) {
+        self.found.push(Body::Opaque(reason.into()));
+    }
+
+    /// SQL text that runs: each statement of it, and what it calls.
+    fn sql(&mut self, text: &str, conditional: bool) {
+        match sql::parse(text) {
+            Ok(nodes) => {
+                for node in nodes.into_iter().filter_map(|node| node.node) {
+                    if let NodeEnum::DoStmt(block) = &node {
+                        self.block(block, text);
+                        continue;
+                    }
+                    self.called(&node, conditional);
+                    self.found.push(Body::Statement {
+                        node: Box::new(node),
+                        nesting: Nesting::Body { conditional },
+                        text: text.trim().to_owned(),
+                    });
+                }
+            }
+            Err(error) => self.opaque(format!("SQL that does not parse: {}", error.message)),
+        }
+    }
+
+    /// An expression: of interest only where it reads a table or calls a routine that is known.
+    fn expression(&mut self, text: &str, conditional: bool) {
+        let text = format!("SELECT {text}");
+        let Ok(nodes) = sql::parse(&text) else { return };
+        let reads = nodes.iter().filter_map(|node| node.node.as_ref()).any(|node| {
+            !self.catalog.reads(node, self.session).is_empty() || !self.routines(node).is_empty()
+        });
+        if reads {
+            self.sql(&text, conditional);
+        }
+    }
+
+    /// What `SELECT f()` and `CALL p()` run.
+    fn called(&mut self, node: &NodeEnum, conditional: bool) {
+        let runs = match node {
+            NodeEnum::SelectStmt(select) => select.from_clause.is_empty() && select.larg.is_none(),
+            NodeEnum::CallStmt(_) => true,
+            _ => false,
+        };
+        if !runs || self.depth >= DEPTH {
+            return;
+        }
+        for routine in self.routines(node) {
+            self.depth += 1;
+            self.routine(&routine, conditional);
+            self.depth -= 1;
+        }
+    }
+
+    /// Routines of the model that a statement calls, overloads told apart by the number of arguments.
+    fn routines(&self, node: &NodeEnum) -> Vec<Routine> {
+        let mut found = Vec::new();
+        sql::walk(node, &mut |node| {
+            if let ast::NodeRef::FuncCall(call) = node
+                && let Some(name) = Name::from_parts(&ast::strings(&call.funcname))
+            {
+                let (_, overloads) = self.catalog.resolve_routine(&name, self.session);
+                let given = call.args.len();
+                let fits = |routine: &&Routine| {
+                    let most = routine.arguments.len();
+                    (most - routine.defaults.min(most)..=most).contains(&given)
+                };
+                found.extend(overloads.iter().filter(fits).take(1).cloned());
+            }
+            true
+        });
+        found.retain(|routine| routine.volatility == 'v' && routine.kind != RoutineKind::Aggregate);
+        found
+    }
+
+    fn routine(&mut self, routine: &Routine, conditional: bool) {
+        let Some(body) = &routine.body else { return };
+        match routine.language.as_str() {
+            "sql" => self.sql(body, conditional),
+            "plpgsql" => self.plpgsql(&statement_of(routine, body), conditional),
+            other => self.opaque(format!("`{}` is written in {other}", routine.name)),
+        }
+    }
+
+    /// SQL that is put together at run time: read where it is one literal after all.
+    fn dynamic(&mut self, expression: &str, conditional: bool) {
+        let text =
+            sql::parse(&format!("SELECT {expression}")).ok().and_then(|nodes| match &nodes.first()?.node {
+                Some(NodeEnum::SelectStmt(select)) => match &select.target_list.first()?.node {
+                    Some(NodeEnum::ResTarget(target)) => literal(target.val.as_deref()?),
+                    _ => None,
+                },
+                _ => None,
+            });
+        match text {
+            Some(text) => self.sql(&text, conditional),
+            None => self.opaque("dynamic SQL: EXECUTE of a string that is put together at run time"),
+        }
+    }
+}
+
+/// The text of an expression made of literals only: `'…'`, `'…' || '…'`, `format('…')` without arguments.
+fn literal(node: &Node) -> Option<String> {
+    match node.node.as_ref()? {
+        NodeEnum::AConst(constant) => match constant.val.as_ref()? {
+            a_const::Val::Sval(text) => Some(text.sval.clone()),
+            _ => None,
+        },
+        NodeEnum::TypeCast(cast) => literal(cast.arg.as_deref()?),
+        NodeEnum::AExpr(expression)
+            if expression.kind() == AExprKind::AexprOp && ast::strings(&expression.name) == ["||"] =>
+        {
+            Some(literal(expression.lexpr.as_deref()?)? + &literal(expression.rexpr.as_deref()?)?)
+        }
+        NodeEnum::FuncCall(call)
+            if ast::strings(&call.funcname).last().is_some_and(|name| name == "format")
+                && call.args.len() == 1 =>
+        {
+            Some(literal(call.args.first()?)?.replace("%%", "%"))
+        }
+        _ => None,
+    }
+}
+
+/// The parser of PL/pgSQL wants a whole CREATE statement: it has to know the parameters.
+fn statement_of(routine: &Routine, body: &str) -> String {
+    let parameters: Vec<String> = routine
+        .arguments
+        .iter()
+        .zip(&routine.argument_names)
+        .map(|(ty, name)| if name.is_empty() { ty.clone() } else { format!("{} {ty}", sql::ident(name)) })
+        .collect();
+    let (kind, returns) = match (routine.kind, &routine.returns) {
+        (RoutineKind::Procedure, _) => ("PROCEDURE", String::new()),
+        (_, Some(returns)) => ("FUNCTION", format!(" RETURNS {returns}")),
+        (_, None) => ("FUNCTION", " RETURNS record".into()),
+    };
+    format!("CREATE {kind} f({}){returns} LANGUAGE plpgsql AS {}", parameters.join(", "), sql::literal(body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::testing::{model, show};
+
+    fn check(given: &str, statement: &str, expected: &str) {
+        let (catalog, session) = model(given);
+        let node = sql::parse(statement).unwrap().remove(0).node.unwrap();
+        let found: Vec<String> = bodies(&node, statement, &catalog, &session)
+            .into_iter()
+            .map(|body| match body {
+                Body::Statement { text, nesting, .. } => match nesting {
+                    Nesting::Body { conditional: true } => format!("? {text}"),
+                    _ => text,
+                },
+                Body::Opaque(_) => "opaque".into(),
+            })
+            .collect();
+        assert_eq!(found.join(" | "), expected, "{statement}");
+    }
+
+    #[test]
+    fn reads_do_blocks() {
+        check(
+            "",
+            "do $$ begin create table t (a int); perform pg_sleep(1); end $$",
+            "create table t (a int) | SELECT pg_sleep(1)",
+        );
+        check(
+            "",
+            "do $$ begin if not exists (select 1 from pg_type where typname = 'x') then create type x as enum ('a'); elsif exists (select from t) then drop table t; else drop table u; end if; end $$",
+            "SELECT exists (select from t) | ? create type x as enum ('a') | ? drop table t | ? drop table u",
+        );
+        check(
+            "",
+            "do $$ declare r record; n int := 0; begin for r in select * from t loop update t set a = 1 where id = r.id; end loop; n := (select count(*) from u); end $$",
+            "select * from t | ? update t set a = 1 where id = r.id | SELECT (select count(*) from u)",
+        );
+        check(
+            "",
+            "do $$ begin begin drop table t; exception when undefined_table then drop table u; end; end $$",
+            "drop table t | ? drop table u",
+        );
+        check(
+            "",
+            "do $$ begin execute 'drop table t'; execute format('drop table u'); execute 'drop ' || 'table v'; execute format('drop table %I', 'x'); end $$",
+            "drop table t | drop table u | drop table v | opaque",
+        );
+        check(
+            "",
+            "do $$ begin while true loop delete from t; exit; end loop; case 1 when 1 then delete from u; else delete from v; end case; end $$",
+            "? delete from t | ? delete from u | ? delete from v",
+        );
+        check("", "do language plpython3u $$ x $$", "opaque");
+        check("", "do $$ begin nonsense here; end $$", "opaque");
+    }
+
+    #[test]
+    fn follows_known_routines() {
+        check(
+            "create function f(a int) returns void language sql as 'delete from t; delete from u'",
+            "select f(1)",
+            "delete from t; delete from u | delete from t; delete from u",
+        );
+        check(
+            "create procedure p(x int) language plpgsql as $$ begin x := 1; delete from t; end $$",
+            "call p(1)",
+            "delete from t",
+        );
+        check(
+            "create function f() returns int language plpgsql as $$ begin drop table t; return 1; end $$",
+            "do $$ begin perform f(); end $$",
+            "drop table t | SELECT f()",
+        );
+        check(
+            "create function f() returns int language plpgsql as $$ begin perform f(); return 1; end $$",
+            "select unknown()",
+            "",
+        );
+    }
+
+    #[test]
+    fn the_model_sees_what_a_block_does() {
+        let (catalog, _) = model(
+            "do $$ begin create table t (a int); if not exists (select from pg_class) then create table t (b int); end if; end $$",
+        );
+        assert_eq!(show(&catalog, "t"), "a integer");
+    }
+}

@@ -1,0 +1,121 @@
+//! The tree of a PL/pgSQL body, as libpg_query writes it in JSON.
+
+use serde_json::Value;
+
+use super::Reader;
+use crate::sql;
+
+impl Reader<'_> {
+    /// Reads a whole `DO` or `CREATE FUNCTION` statement.
+    pub(super) fn plpgsql(&mut self, statement: &str, conditional: bool) {
+        match sql::parse_plpgsql(statement) {
+            Ok(functions) => {
+                for function in functions.as_array().into_iter().flatten() {
+                    self.statement(&function["PLpgSQL_function"]["action"], conditional);
+                }
+            }
+            Err(reason) => self.opaque(format!("PL/pgSQL that does not parse: {reason}")),
+        }
+    }
+
+    fn statements(&mut self, list: &Value, conditional: bool) {
+        for statement in list.as_array().into_iter().flatten() {
+            self.statement(statement, conditional);
+        }
+    }
+
+    fn statement(&mut self, statement: &Value, conditional: bool) {
+        let Some((kind, fields)) = statement.as_object().and_then(|object| object.iter().next()) else {
+            return;
+        };
+        match kind.as_str() {
+            "PLpgSQL_stmt_block" => {
+                self.statements(&fields["body"], conditional);
+                let handlers = &fields["exceptions"]["PLpgSQL_exception_block"]["exc_list"];
+                for handler in handlers.as_array().into_iter().flatten() {
+                    self.statements(&handler["PLpgSQL_exception"]["action"], true);
+                }
+            }
+            "PLpgSQL_stmt_execsql" => self.query(&fields["sqlstmt"], conditional),
+            "PLpgSQL_stmt_perform" | "PLpgSQL_stmt_call" => self.query(&fields["expr"], conditional),
+            "PLpgSQL_stmt_return_query" => {
+                self.query(&fields["query"], conditional);
+                self.execute(&fields["dynquery"], conditional);
+            }
+            "PLpgSQL_stmt_open" => {
+                self.query(&fields["query"], conditional);
+                self.execute(&fields["dynquery"], conditional);
+            }
+            "PLpgSQL_stmt_assign" => {
+                if let Some(text) = text(&fields["expr"]) {
+                    // Since Postgres 14 the text holds the whole assignment.
+                    let value = text.split_once(":=").or_else(|| text.split_once('='));
+                    self.expression(value.map_or(text, |(_, value)| value.trim()), conditional);
+                }
+            }
+            "PLpgSQL_stmt_return" => self.condition(&fields["expr"], conditional),
+            "PLpgSQL_stmt_if" => {
+                self.condition(&fields["cond"], conditional);
+                let branches = fields["elsif_list"].as_array();
+                for branch in branches.into_iter().flatten() {
+                    self.condition(&branch["PLpgSQL_if_elsif"]["cond"], conditional);
+                }
+                self.statements(&fields["then_body"], true);
+                for branch in branches.into_iter().flatten() {
+                    self.statements(&branch["PLpgSQL_if_elsif"]["stmts"], true);
+                }
+                self.statements(&fields["else_body"], true);
+            }
+            "PLpgSQL_stmt_case" => {
+                self.condition(&fields["t_expr"], conditional);
+                for branch in fields["case_when_list"].as_array().into_iter().flatten() {
+                    self.condition(&branch["PLpgSQL_case_when"]["expr"], conditional);
+                    self.statements(&branch["PLpgSQL_case_when"]["stmts"], true);
+                }
+                self.statements(&fields["else_stmts"], true);
+            }
+            "PLpgSQL_stmt_loop" => self.statements(&fields["body"], conditional),
+            "PLpgSQL_stmt_while" => {
+                self.condition(&fields["cond"], conditional);
+                self.statements(&fields["body"], true);
+            }
+            "PLpgSQL_stmt_fors" => {
+                self.query(&fields["query"], conditional);
+                self.statements(&fields["body"], true);
+            }
+            "PLpgSQL_stmt_fori" | "PLpgSQL_stmt_forc" => self.statements(&fields["body"], true),
+            "PLpgSQL_stmt_foreach_a" => {
+                self.condition(&fields["expr"], conditional);
+                self.statements(&fields["body"], true);
+            }
+            "PLpgSQL_stmt_dynexecute" => self.execute(&fields["query"], conditional),
+            "PLpgSQL_stmt_dynfors" => {
+                self.execute(&fields["query"], conditional);
+                self.statements(&fields["body"], true);
+            }
+            _ => {}
+        }
+    }
+
+    fn query(&mut self, expression: &Value, conditional: bool) {
+        if let Some(text) = text(expression) {
+            self.sql(text, conditional);
+        }
+    }
+
+    fn condition(&mut self, expression: &Value, conditional: bool) {
+        if let Some(text) = text(expression) {
+            self.expression(text, conditional);
+        }
+    }
+
+    fn execute(&mut self, expression: &Value, conditional: bool) {
+        if let Some(text) = text(expression) {
+            self.dynamic(text, conditional);
+        }
+    }
+}
+
+fn text(expression: &Value) -> Option<&str> {
+    expression["PLpgSQL_expr"]["query"].as_str()
+}
