@@ -1,7 +1,16 @@
 //! Roll back, newest first.
 
-use super::Session;
-use crate::error::Error;
+use super::{Session, target, up};
+use crate::{
+    error::{Error, Guard},
+    finding::Direction,
+    history::{Loss, Outcome, Target},
+    migration::{
+        MigrationSet, Version,
+        plan::{self, Back, BackOptions, DownFrom, Past},
+    },
+    report::deploy::Deploy,
+};
 
 /// Roll migrations back, newest first.
 #[derive(Debug, clap::Args)]
@@ -37,6 +46,124 @@ pub(crate) struct Args {
 }
 
 /// Runs the command.
-pub(super) fn run(_args: &Args, _session: &mut Session) -> Result<u8, Error> {
-    Err(Error::usage("`down` is not built yet", "Wait for the next version."))
+pub(super) fn run(args: &Args, session: &mut Session) -> Result<u8, Error> {
+    let outcome = roll_back(args, session);
+    target::conclude(session, Direction::Down, args.dry_run, outcome)
+}
+
+fn options(args: &Args) -> Result<BackOptions, Error> {
+    let down_from = match args.down_from.as_deref() {
+        None | Some("stored") => DownFrom::Stored,
+        Some("file") => DownFrom::File,
+        Some(other) => {
+            return Err(Error::usage(format!("--down-from {other} is unknown"), "Use `stored` or `file`."));
+        }
+    };
+    Ok(BackOptions {
+        to: args.to.map(Version),
+        steps: args.steps.unwrap_or(1),
+        down_from,
+        mark_only: args.mark_only,
+    })
+}
+
+fn roll_back(args: &Args, session: &Session) -> Result<(Deploy, Option<Error>), Error> {
+    let config = session.config()?;
+    let workspace = session.workspace(&config)?;
+    let set = &workspace.set;
+    let options = options(args)?;
+    if options.down_from == DownFrom::File {
+        target::refuse_problems(set, &config)?;
+    }
+    let settings = target::settings(&config, args.lock_wait.as_deref(), args.lock_timeout.as_deref())?;
+    let say = target::say(session);
+    let (mut target, mut past) =
+        Target::open(target::address(session)?, settings, target::who(session), &say)?;
+    if plan::range(&past, &options)?.is_empty() {
+        session.say("nothing to roll back");
+        return Ok((Deploy::nothing(Direction::Down, args.dry_run), None));
+    }
+    if args.dry_run {
+        let (plan, losses) = decide(&mut target, set, &mut past, &options)?;
+        if !session.json() {
+            session.print(&text(&plan, &losses));
+        }
+        return Ok((
+            Deploy {
+                pending: plan.steps.iter().map(|step| step.version.0).collect(),
+                ..Deploy::nothing(Direction::Down, true)
+            },
+            None,
+        ));
+    }
+    let outcome: Outcome = target.exclusively(|target, mut past| {
+        up::adopt(target, set, &past)?;
+        let (plan, losses) = decide(target, set, &mut past, &options)?;
+        session.say(text(&plan, &losses).trim_end());
+        refuse_loss(args, &losses)?;
+        Ok(target.roll_back(&plan.steps, &losses, args.archive))
+    })?;
+    if outcome.error.is_none() && !session.json() {
+        session.print(&format!("{} rolled back.", up::count(outcome.done.len(), "migration")));
+    }
+    Ok((target::document(&outcome, false), outcome.error))
+}
+
+/// The whole plan and what it would lose, before anything runs.
+fn decide(
+    target: &mut Target<'_>,
+    set: &MigrationSet,
+    past: &mut Past,
+    options: &BackOptions,
+) -> Result<(Back, Vec<Loss>), Error> {
+    if let Some(begun) = past.unfinished.iter().find(|unfinished| unfinished.partial && !unfinished.down) {
+        let version = begun.version;
+        return Err(Error::Partial {
+            what: format!("{version} stopped part-way on its way up, so nothing is rolled back under it"),
+            remedy: format!(
+                "Finish it with `lockkeeper up`; or undo its steps by hand and run `lockkeeper repair {version} --reverted --reason …`."
+            ),
+        });
+    }
+    let range = plan::range(past, options)?;
+    target.add_texts(past, &range)?;
+    let plan = plan::back(set, past, options)?;
+    let losses = target.losses(&plan.steps)?;
+    Ok((plan, losses))
+}
+
+fn refuse_loss(args: &Args, losses: &[Loss]) -> Result<(), Error> {
+    let real: Vec<String> =
+        losses.iter().filter(|loss| !loss.is_nothing()).map(ToString::to_string).collect();
+    if real.is_empty() || args.allow_data_loss || args.archive {
+        return Ok(());
+    }
+    Err(Error::refused(
+        Guard::DataLoss,
+        format!("the rollback would lose {}. Nothing was rolled back", real.join(", ")),
+        "Keep a copy with `--archive` (schema lockkeeper_archive, in the same transaction), or say `--allow-data-loss`.",
+    ))
+}
+
+/// The plan for a person.
+fn text(plan: &Back, losses: &[Loss]) -> String {
+    let mut out = format!("{} to roll back:\n", up::count(plan.steps.len(), "migration"));
+    for step in &plan.steps {
+        let how = match (&step.section, step.down_from) {
+            (None, _) => "only its record goes: there is no DOWN",
+            (Some(_), DownFrom::Stored) if step.differs => {
+                "by the DOWN that was stored; the file differs (`--down-from file` uses that)"
+            }
+            (Some(_), DownFrom::File) if step.differs => {
+                "by the file's DOWN, which differs from the stored one"
+            }
+            (Some(_), _) => "by its DOWN",
+        };
+        let resumes = if step.resumes { ", going on where it stopped" } else { "" };
+        out.push_str(&format!("  {}  {}  ({how}{resumes})\n", step.version, step.description));
+        for loss in losses.iter().filter(|loss| loss.version == step.version) {
+            out.push_str(&format!("    loses {loss}\n"));
+        }
+    }
+    out
 }

@@ -14,6 +14,7 @@ mod rules;
 mod session;
 mod stats;
 mod status;
+mod target;
 mod test;
 mod up;
 mod verify;

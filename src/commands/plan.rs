@@ -1,7 +1,7 @@
 //! What `up` would do.
 
-use super::Session;
-use crate::error::Error;
+use super::{Session, target, up};
+use crate::{error::Error, finding::Direction};
 
 /// Show what up would do, and change nothing.
 #[derive(Debug, clap::Args)]
@@ -19,6 +19,28 @@ pub(crate) struct Args {
 }
 
 /// Runs the command.
-pub(super) fn run(_args: &Args, _session: &mut Session) -> Result<u8, Error> {
-    Err(Error::usage("`plan` is not built yet", "Wait for the next version."))
+pub(super) fn run(args: &Args, session: &mut Session) -> Result<u8, Error> {
+    if args.matrix {
+        return matrix(session);
+    }
+    // A plan refuses nothing that only `up` must refuse: it shows it.
+    let options = up::Options { to: args.to, steps: args.steps, ..up::Options::default() };
+    let outcome = up::preview(&options, session).map(|document| (document, None));
+    target::conclude(session, Direction::Up, true, outcome)
+}
+
+/// The configured targets as a matrix of GitHub Actions, in order of their waves.
+fn matrix(session: &Session) -> Result<u8, Error> {
+    let config = session.config()?;
+    let mut targets: Vec<_> = config.targets.iter().collect();
+    targets.sort_by_key(|(name, target)| (target.wave, name.as_str()));
+    let include: Vec<serde_json::Value> = targets
+        .into_iter()
+        .map(|(name, target)| {
+            serde_json::json!({"target": name, "wave": target.wave, "database_url_env": target.database_url_env})
+        })
+        .collect();
+    // One line: it goes into $GITHUB_OUTPUT as it is.
+    session.print(&serde_json::json!({ "include": include }).to_string());
+    Ok(0)
 }

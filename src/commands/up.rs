@@ -1,7 +1,17 @@
 //! Apply what is pending.
 
-use super::Session;
-use crate::error::Error;
+use super::{Session, target};
+use crate::{
+    config::{Config, OutOfOrder},
+    error::{Error, Guard},
+    finding::Direction,
+    history::{Facts, Target, is_transactional},
+    migration::{
+        Migration, MigrationSet, Version,
+        plan::{self, Forward, ForwardOptions, Past},
+    },
+    report::deploy::Deploy,
+};
 
 /// Apply pending migrations, oldest first.
 #[derive(Debug, clap::Args)]
@@ -34,6 +44,229 @@ pub(crate) struct Args {
 }
 
 /// Runs the command.
-pub(super) fn run(_args: &Args, _session: &mut Session) -> Result<u8, Error> {
-    Err(Error::usage("`up` is not built yet", "Wait for the next version."))
+pub(super) fn run(args: &Args, session: &mut Session) -> Result<u8, Error> {
+    let outcome = if args.dry_run {
+        let options = Options { to: args.to, steps: args.steps, ..Options::of(args) };
+        preview(&options, session).map(|document| (document, None))
+    } else {
+        deploy(args, session)
+    };
+    target::conclude(session, Direction::Up, args.dry_run, outcome)
+}
+
+/// The options that decide the plan.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Options {
+    pub(super) to: Option<i64>,
+    pub(super) steps: Option<usize>,
+    pub(super) allow_out_of_order: bool,
+    pub(super) allow_missing: bool,
+}
+
+impl Options {
+    fn of(args: &Args) -> Self {
+        Self {
+            to: args.to,
+            steps: args.steps,
+            allow_out_of_order: args.allow_out_of_order,
+            allow_missing: args.allow_missing,
+        }
+    }
+
+    fn forward(self, config: &Config) -> ForwardOptions {
+        let allowed = self.allow_out_of_order && config.migrations.out_of_order == OutOfOrder::Error;
+        ForwardOptions {
+            to: self.to.map(Version),
+            steps: self.steps,
+            out_of_order: if allowed { OutOfOrder::Warn } else { config.migrations.out_of_order },
+            allow_missing: self.allow_missing,
+        }
+    }
+}
+
+fn deploy(args: &Args, session: &Session) -> Result<(Deploy, Option<Error>), Error> {
+    let config = session.config()?;
+    let workspace = session.workspace(&config)?;
+    let set = &workspace.set;
+    target::refuse_problems(set, &config)?;
+    let settings = target::settings(&config, args.lock_wait.as_deref(), args.lock_timeout.as_deref())?;
+    let options = Options::of(args).forward(&config);
+    let say = target::say(session);
+    let (mut target, mut past) =
+        Target::open(target::address(session)?, settings, target::who(session), &say)?;
+    target::complete(&mut target, set, &mut past)?;
+    let plan = decide(set, &past, &options, target.facts())?;
+    tell(session, &plan);
+    if plan.migrations.is_empty() {
+        session.say(&nothing_to_do(&past));
+        return Ok((Deploy::nothing(Direction::Up, false), None));
+    }
+    if !args.skip_check {
+        refuse_errors(session, &config, set, &plan.migrations)?;
+    }
+    refuse_read_only(target.facts(), &plan)?;
+    let outcome = target.exclusively(|target, mut past| {
+        // Another deploy may have come first: decided again, now that nobody else can.
+        target::complete(target, set, &mut past)?;
+        adopt(target, set, &past)?;
+        let plan = decide(set, &past, &options, target.facts())?;
+        Ok(target.apply(&plan.migrations, &past))
+    })?;
+    let document = target::document(&outcome, false);
+    if outcome.error.is_none() && !session.json() {
+        session.print(&format!(
+            "{} applied, {} is now the newest.",
+            count(outcome.done.len(), "migration"),
+            plan.migrations.last().map_or_else(|| "nothing".into(), |last| last.version.to_string())
+        ));
+    }
+    Ok((document, outcome.error))
+}
+
+/// What `up` would do, printed; nothing is created or changed.
+pub(super) fn preview(options: &Options, session: &Session) -> Result<Deploy, Error> {
+    let config = session.config()?;
+    let workspace = session.workspace(&config)?;
+    let set = &workspace.set;
+    target::refuse_problems(set, &config)?;
+    let settings = target::settings(&config, None, None)?;
+    let say = target::say(session);
+    let (mut target, mut past) =
+        Target::open(target::address(session)?, settings, target::who(session), &say)?;
+    target::complete(&mut target, set, &mut past)?;
+    let plan = decide(set, &past, &options.forward(&config), target.facts())?;
+    tell(session, &plan);
+    if !session.json() {
+        session.print(&text(&plan, &past));
+    }
+    Ok(Deploy {
+        pending: plan.migrations.iter().map(|migration| migration.version.0).collect(),
+        ..Deploy::nothing(Direction::Up, true)
+    })
+}
+
+fn decide<'a>(
+    set: &'a MigrationSet,
+    past: &'a Past,
+    options: &ForwardOptions,
+    facts: &Facts,
+) -> Result<Forward<'a>, Error> {
+    if facts.history && !facts.readable {
+        return Err(Error::unreachable(
+            format!("role {} may not read the history tables", facts.role),
+            "Grant it USAGE on the history schema and SELECT on its tables.",
+            None,
+        ));
+    }
+    let plan = plan::forward(set, past, options)?;
+    let untracked = !facts.history && past.applied.is_empty() && facts.user_tables > 0;
+    if untracked && !plan.migrations.is_empty() {
+        let tables = match (&facts.user_table, facts.user_tables) {
+            (Some(table), 1) => format!("the table {table}"),
+            (Some(table), tables) => format!("{tables} tables (such as {table})"),
+            (None, tables) => format!("{tables} tables"),
+        };
+        return Err(Error::refused(
+            Guard::Baseline,
+            format!(
+                "the database has {tables} but no history of migrations, so nobody knows which are applied. Nothing was run"
+            ),
+            if facts.supabase_history {
+                "Adopt the Supabase CLI's history: `lockkeeper baseline --from-supabase`.".to_owned()
+            } else {
+                let newest = set.migrations.last().map_or(0, |migration| migration.version.0);
+                format!(
+                    "Record what is applied already, without running it: `lockkeeper baseline --to <version>` (the newest file is {newest}). Then `lockkeeper up` applies the rest."
+                )
+            },
+        ));
+    }
+    Ok(plan)
+}
+
+/// Writes what the Supabase CLI has applied into our history, where that history is followed.
+pub(super) fn adopt(target: &mut Target<'_>, set: &MigrationSet, past: &Past) -> Result<(), Error> {
+    let foreign: Vec<Version> = past
+        .applied
+        .iter()
+        .filter(|applied| applied.applied_at.is_empty())
+        .map(|applied| applied.version)
+        .collect();
+    if foreign.is_empty() {
+        return Ok(());
+    }
+    target.adopt(set, &foreign).map(drop)
+}
+
+/// Refuses what `check` calls an error.
+///
+/// The seam for `commands::check`: it gets the migrations that are about to be applied and gives the
+/// findings of severity error that no directive ignores.
+fn refuse_errors(
+    _session: &Session,
+    _config: &Config,
+    _set: &MigrationSet,
+    _pending: &[&Migration],
+) -> Result<(), Error> {
+    Ok(())
+}
+
+fn refuse_read_only(facts: &Facts, plan: &Forward<'_>) -> Result<(), Error> {
+    if plan.migrations.is_empty() || !(facts.in_recovery || facts.read_only) {
+        return Ok(());
+    }
+    Err(Error::unreachable(
+        if facts.in_recovery {
+            "this server is a replica: nothing can be written to it"
+        } else {
+            "the database is read-only"
+        },
+        if facts.in_recovery {
+            "Use the address of the primary."
+        } else {
+            "On Supabase this happens when the disk is nearly full: free space or enlarge it, see Dashboard > Database."
+        },
+        None,
+    ))
+}
+
+fn tell(session: &Session, plan: &Forward<'_>) {
+    for note in &plan.notes {
+        let word = if note.is_warning() { "warning" } else { "info" };
+        session.say(&format!("{word}: {note}"));
+    }
+}
+
+fn nothing_to_do(past: &Past) -> String {
+    match past.newest() {
+        Some(newest) => format!("nothing to apply: the database is at {newest}"),
+        None => "nothing to apply".into(),
+    }
+}
+
+/// The plan for a person.
+fn text(plan: &Forward<'_>, past: &Past) -> String {
+    if plan.migrations.is_empty() {
+        return nothing_to_do(past);
+    }
+    let mut out = format!("{} to apply:\n", count(plan.migrations.len(), "migration"));
+    for migration in &plan.migrations {
+        let statements = migration.up.cut.statements().count();
+        let how = if is_transactional(migration) {
+            format!("{} in one transaction", count(statements, "statement"))
+        } else {
+            format!("{} step by step, outside a transaction", count(statements, "statement"))
+        };
+        let down = match (&migration.irreversible, migration.has_down()) {
+            (Some(_), _) => "irreversible",
+            (None, true) => "can be rolled back",
+            (None, false) => "no DOWN",
+        };
+        out.push_str(&format!("  {}  {}  ({how}; {down})\n", migration.version, migration.description));
+    }
+    out
+}
+
+pub(super) fn count(n: usize, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }

@@ -1,7 +1,13 @@
 //! Assertions on the target.
 
-use super::Session;
-use crate::error::Error;
+use serde::Serialize;
+
+use super::{Session, target, up};
+use crate::{
+    error::Error,
+    history::{Check, Target, Wanted},
+    report::escape,
+};
 
 /// Check that things are as they should be on the target.
 #[derive(Debug, clap::Args)]
@@ -30,7 +36,103 @@ pub(crate) struct Args {
     pub(crate) integrity: bool,
 }
 
+/// The document of `--format json`.
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: u32,
+    ok: bool,
+    checks: Vec<Row<'a>>,
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    what: &'a str,
+    /// `ok`, `failed`, `not-verified`.
+    result: &'static str,
+    why: Option<&'a str>,
+}
+
 /// Runs the command.
-pub(super) fn run(_args: &Args, _session: &mut Session) -> Result<u8, Error> {
-    Err(Error::usage("`verify` is not built yet", "Wait for the next version."))
+pub(super) fn run(args: &Args, session: &mut Session) -> Result<u8, Error> {
+    let wanted = wanted(args)?;
+    let config = session.config()?;
+    let settings = target::settings(&config, None, None)?;
+    let say = target::say(session);
+    let (mut target, _) = Target::open(target::address(session)?, settings, target::who(session), &say)?;
+    let checks = target.verify(&wanted)?;
+    let ok = checks.iter().all(|check| check.ok == Some(true));
+    if session.json() {
+        session.print_json(&Document { schema: 1, ok, checks: checks.iter().map(row).collect() });
+    } else {
+        session.print(&escape::log_text(&text(&checks)));
+    }
+    Ok(u8::from(!ok))
+}
+
+fn wanted(args: &Args) -> Result<Wanted, Error> {
+    let rows: Option<Vec<(String, String)>> = args
+        .rows
+        .iter()
+        .map(|text| {
+            let (sql, expected) = text.rsplit_once('=')?;
+            let expected = expected.trim().parse::<i64>().ok()?;
+            Some((sql.trim().trim_end_matches(';').to_owned(), expected.to_string()))
+        })
+        .collect();
+    let Some(rows) = rows else {
+        return Err(Error::usage(
+            "--rows wants a query and a number",
+            "Write it as --rows 'SELECT count(*) FROM t = 3'.",
+        ));
+    };
+    let wanted = Wanted {
+        tables: args.table.clone(),
+        columns: args.column.clone(),
+        indexes: args.index.clone(),
+        constraints: args.constraint.clone(),
+        no_invalid: args.no_invalid,
+        rows,
+        integrity: args.integrity,
+    };
+    let nothing = wanted.tables.is_empty()
+        && wanted.columns.is_empty()
+        && wanted.indexes.is_empty()
+        && wanted.constraints.is_empty()
+        && wanted.rows.is_empty()
+        && !wanted.no_invalid
+        && !wanted.integrity;
+    if nothing {
+        return Err(Error::usage(
+            "nothing to verify",
+            "Say what: --table, --column, --index, --constraint, --rows, --no-invalid, --integrity.",
+        ));
+    }
+    Ok(wanted)
+}
+
+fn result(check: &Check) -> &'static str {
+    match check.ok {
+        Some(true) => "ok",
+        Some(false) => "failed",
+        None => "not-verified",
+    }
+}
+
+fn row(check: &Check) -> Row<'_> {
+    Row {
+        what: &check.what,
+        result: result(check),
+        why: Some(check.why.as_str()).filter(|why| !why.is_empty()),
+    }
+}
+
+fn text(checks: &[Check]) -> String {
+    let mut out = String::new();
+    for check in checks {
+        let why = if check.why.is_empty() { String::new() } else { format!(": {}", check.why) };
+        out.push_str(&format!("{:<12} {}{why}\n", result(check).replace('-', " "), check.what));
+    }
+    let failed = checks.iter().filter(|check| check.ok != Some(true)).count();
+    out.push_str(&format!("{}, {failed} not as wanted.\n", up::count(checks.len(), "check")));
+    out
 }

@@ -72,8 +72,8 @@ fn redacted(query: &str) -> String {
                 quoted = !quoted;
             }
             _ if quoted => {}
-            '0'..='9' if !out.ends_with(|c: char| c.is_alphanumeric() || c == '_') => out.push('…'),
             '0'..='9' if out.ends_with('…') => {}
+            '0'..='9' if !out.ends_with(|c: char| c.is_alphanumeric() || c == '_') => out.push('…'),
             c if c.is_control() => out.push(' '),
             c => out.push(c),
         }

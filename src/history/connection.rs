@@ -10,6 +10,7 @@ use crate::{
     config::SupabaseHistory,
     db::{self, Address, Fault, Rows, Session},
     error::Error,
+    interrupt::{self, OnSignal},
     migration::plan::Past,
     sql::{ident, literal},
 };
@@ -86,6 +87,8 @@ pub(crate) struct Target<'a> {
     /// One line of progress.
     pub(super) say: &'a dyn Fn(&str),
     pub(super) locked: bool,
+    /// Cancels what runs when a signal asks for it.
+    on_signal: Option<OnSignal>,
 }
 
 impl<'a> Target<'a> {
@@ -99,7 +102,7 @@ impl<'a> Target<'a> {
         let (mut session, begun) = (db::connect(&address, &who.application_name())?, Instant::now());
         let (facts, past) =
             past::read(&mut session, &settings, None).map_err(|fault| unreadable(&address, fault))?.0;
-        let mut target = Self { session, address, settings, who, facts, say, locked: false };
+        let mut target = Self { session, address, settings, who, facts, say, locked: false, on_signal: None };
         target.facts.transaction_pooler = target.shares_sessions(begun.elapsed());
         Ok((target, past))
     }
@@ -123,17 +126,16 @@ impl<'a> Target<'a> {
         &mut self,
         work: impl FnOnce(&mut Self, Past) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let _cancel = self.cancel_on_signal();
+        self.cancel_on_signal();
         let past = self.lock()?;
         let outcome = work(self, past);
         self.unlock();
         outcome
     }
 
-    /// Cancels what runs when a signal asks for it.
-    pub(super) fn cancel_on_signal(&self) -> crate::interrupt::OnSignal {
+    fn cancel_on_signal(&mut self) {
         let canceller = self.session.canceller();
-        crate::interrupt::on_signal(move || canceller.cancel())
+        self.on_signal = Some(interrupt::on_signal(move || canceller.cancel()));
     }
 
     /// Waits for the lock. Returns the history as it is then.
@@ -177,7 +179,7 @@ impl<'a> Target<'a> {
         // Polling, never the blocking call: a session that waits in it holds a snapshot, for which
         // CREATE INDEX CONCURRENTLY waits in turn.
         let left = self.settings.lock_wait.saturating_sub(since.elapsed());
-        if crate::interrupt::sleep(Duration::from_millis(400).min(left)) {
+        if interrupt::sleep(Duration::from_millis(400).min(left)) {
             Ok(())
         } else {
             Err(cancelled("while waiting for the lock; nothing was changed"))
@@ -198,7 +200,7 @@ impl<'a> Target<'a> {
             ),
             fault => unreadable(&self.address, fault),
         })?;
-        self.facts.history = true;
+        (self.facts.history, self.facts.readable) = (true, true);
         self.facts.supabase_history |= self.settings.supabase == SupabaseHistory::Mirror;
         Ok(())
     }
@@ -223,13 +225,14 @@ impl<'a> Target<'a> {
             match db::connect(&self.address, &self.who.application_name()) {
                 Ok(session) => break session,
                 Err(error) if begun.elapsed() > Duration::from_secs(30) => return Err(error),
-                Err(_) if !crate::interrupt::sleep(pause) => {
+                Err(_) if !interrupt::sleep(pause) => {
                     return Err(cancelled("while connecting again"));
                 }
                 Err(_) => pause = (pause * 2).min(Duration::from_secs(3)),
             }
         };
         self.locked = false;
+        self.cancel_on_signal();
         self.lock()
     }
 
@@ -296,7 +299,7 @@ pub(super) fn unreadable(address: &Address, fault: Fault) -> Error {
         Fault::Server(error) if error.is("42501") => {
             "Let the role read it: GRANT USAGE ON SCHEMA and GRANT SELECT ON ALL TABLES IN SCHEMA.".into()
         }
-        Fault::Server(error) if error.is("57014") && crate::interrupt::requested() => {
+        Fault::Server(error) if error.is("57014") && interrupt::requested() => {
             return cancelled("while reading the history");
         }
         Fault::Server(error) => db::remedy(error).unwrap_or_else(|| "See the message of the server.".into()),

@@ -30,6 +30,11 @@ impl ForeignRow {
 }
 
 impl Target<'_> {
+    /// Every version that the CLI has applied.
+    pub(crate) fn foreign_versions(&mut self) -> Result<Vec<Version>, Error> {
+        Ok(self.foreign_texts(&[])?.into_iter().map(|row| row.version).collect())
+    }
+
     /// The rows of the given versions; of all, when none is given.
     pub(super) fn foreign_texts(&mut self, versions: &[Version]) -> Result<Vec<ForeignRow>, Error> {
         let rows = self.rows(

@@ -1,0 +1,140 @@
+//! What every command with a target needs: whose it is, where it is, how to deploy.
+
+use super::Session;
+use crate::{
+    config::{Config, duration},
+    db::{self, Address},
+    error::Error,
+    finding::Direction,
+    history::{Outcome, Settings, Who},
+    migration::{
+        MigrationSet,
+        plan::{self, Past},
+    },
+    report::{
+        deploy::{Applied, Deploy, Failed},
+        escape,
+    },
+};
+
+/// The target's address, by the contract's order.
+pub(super) fn address(session: &Session) -> Result<Address, Error> {
+    db::resolve(session.globals.database_url.as_deref(), &session.env, &|_| Ok(None))
+}
+
+/// How to deploy: the configuration, and the options over it.
+pub(super) fn settings(
+    config: &Config,
+    lock_wait: Option<&str>,
+    lock_timeout: Option<&str>,
+) -> Result<Settings, Error> {
+    let option = |name: &str, text: Option<&str>, configured| match text {
+        None => Ok(configured),
+        Some(text) => duration::parse(text).ok_or_else(|| {
+            Error::usage(
+                format!("--{name} {text} is no duration"),
+                "Write it as 500ms, 3s, 5min or 1h; 0 for none.",
+            )
+        }),
+    };
+    let deploy = &config.deploy;
+    Ok(Settings {
+        schema: config.history.schema.clone(),
+        supabase: config.history.supabase,
+        lock_timeout: option("lock-timeout", lock_timeout, deploy.lock_timeout)?,
+        statement_timeout: deploy.statement_timeout,
+        lock_wait: option("lock-wait", lock_wait, deploy.lock_wait)?,
+        retries: deploy.retries,
+        notify_pgrst: deploy.notify_pgrst,
+    })
+}
+
+/// Who deploys, as GitHub or the machine says.
+pub(super) fn who(session: &Session) -> Who {
+    let env = &session.env;
+    let text = |name: &str| env.get(name).map(str::to_owned);
+    let run_url = match (text("GITHUB_SERVER_URL"), text("GITHUB_REPOSITORY"), text("GITHUB_RUN_ID")) {
+        (Some(server), Some(repository), Some(run)) => {
+            Some(format!("{server}/{repository}/actions/runs/{run}"))
+        }
+        _ => None,
+    };
+    let actor = ["GITHUB_ACTOR", "LOCKKEEPER_ACTOR", "USER", "USERNAME"].into_iter().find_map(text);
+    Who {
+        actor: actor.unwrap_or_else(|| "unknown".into()),
+        run: text("GITHUB_RUN_ID").unwrap_or_else(|| std::process::id().to_string()),
+        run_url,
+        commit_sha: text("GITHUB_SHA"),
+    }
+}
+
+/// A line of progress, with nothing in it that a terminal or a runner would obey.
+pub(super) fn say(session: &Session) -> impl Fn(&str) {
+    |line| session.say(&escape::log_text(line))
+}
+
+/// Reads the stored texts that the states depend on.
+pub(super) fn complete(
+    target: &mut crate::history::Target<'_>,
+    set: &MigrationSet,
+    past: &mut Past,
+) -> Result<(), Error> {
+    let versions = plan::needs_texts(set, past);
+    target.add_texts(past, &versions)
+}
+
+/// Refuses malformed files, all of them at once.
+pub(super) fn refuse_problems(set: &MigrationSet, config: &Config) -> Result<(), Error> {
+    let old = |file: &str| {
+        set.migrations
+            .iter()
+            .any(|migration| migration.path == file && migration.version.0 < config.migrations.ignore_before)
+    };
+    let problems: Vec<_> =
+        set.all_problems().into_iter().filter(|problem| !old(&problem.place.file)).collect();
+    if problems.is_empty() { Ok(()) } else { Err(Error::Input(problems)) }
+}
+
+/// The document of `up` and `down`.
+pub(super) fn document(outcome: &Outcome, dry_run: bool) -> Deploy {
+    Deploy {
+        applied: outcome
+            .done
+            .iter()
+            .map(|done| Applied {
+                version: done.version.0,
+                description: done.description.clone(),
+                execution_time_ms: i64::try_from(done.execution_time_ms).ok(),
+                attempts: Some(done.attempts),
+            })
+            .collect(),
+        failed: outcome.failed.as_ref().map(|failed| Failed {
+            version: failed.version.0,
+            file: Some(failed.file.clone()),
+            line: Some(failed.line),
+            statement: Some(failed.statement),
+            sqlstate: Some(failed.sqlstate.clone()),
+            message: failed.message.clone(),
+            state: failed.state.as_str().into(),
+        }),
+        pending: outcome.pending.iter().map(|version| version.0).collect(),
+        ..Deploy::nothing(outcome.direction, dry_run)
+    }
+}
+
+/// Prints the one document that `--format json` promises, and gives the error back.
+pub(super) fn conclude(
+    session: &Session,
+    direction: Direction,
+    dry_run: bool,
+    outcome: Result<(Deploy, Option<Error>), Error>,
+) -> Result<u8, Error> {
+    let (document, error) = match outcome {
+        Ok(found) => found,
+        Err(error) => (Deploy::nothing(direction, dry_run), Some(error)),
+    };
+    if session.json() {
+        session.print_json(&document);
+    }
+    error.map_or(Ok(0), Err)
+}
