@@ -89,7 +89,7 @@ fn finding_text(report: &CheckReport, finding: &Finding, color: bool) -> String 
         Some((&source.text[text], first_line, span, edit.text.as_str()))
     });
     if let (None, Some(sql)) = (&edit, &finding.suggestion) {
-        primary = primary.element(Level::HELP.message(format!("write instead:\n{}", clean(sql))));
+        primary = primary.element(Level::HELP.message(format!("write\n{}", clean(sql))));
     }
     primary = primary.element(Level::NOTE.message(docs_url(finding.rule)));
     let mut groups = vec![primary];
