@@ -7,7 +7,9 @@
 //! No rule does I/O, and no rule sees another rule's findings: a rule that needs the past asks
 //! the [`Context`].
 
+mod bounds;
 mod catalog;
+mod columns;
 mod common;
 mod context;
 mod dml;

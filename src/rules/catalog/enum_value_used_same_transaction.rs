@@ -1,0 +1,254 @@
+//! A new enum label used in the transaction that adds it.
+
+use crate::{
+    finding::{Category, Severity},
+    rules::{Check, Context, Rule, Sink},
+    schema::{At, QName, TypeKind},
+    sql::{
+        self,
+        ast::{self, ConstrType, Node, NodeEnum, NodeRef, a_const},
+    },
+};
+
+pub(super) static RULE: Rule = Rule {
+    name: "enum-value-used-same-transaction",
+    category: Category::Transaction,
+    severity: Severity::Error,
+    summary: "uses an enum label in the transaction that adds it",
+    why: "Postgres refuses it (55P04): a new label may be used only once it is committed.",
+    instead: "Put the ADD VALUE in a file of its own before this one.",
+    sources: &["https://www.postgresql.org/docs/current/sql-altertype.html#id-1.9.3.42.7"],
+    peers: &["ps:enum-value-used-in-transaction", "sfm:alter-type-add-value-txn", "pgls:avoid-alter-enum-add-value"],
+    given: "create type app.mood as enum ('ok');
+            create table app.people (id bigint primary key, mood app.mood);",
+    bad: &[
+        "alter type app.mood add value 'sad';\nupdate app.people set mood = 'sad' where id = 1;",
+        "alter type app.mood add value 'sad';\nalter table app.people alter column mood set default 'sad';",
+        "alter type app.mood add value 'sad';\ninsert into app.people (id, mood) values (1, 'sad');",
+        "alter type app.mood add value 'sad';\nselect 'sad'::app.mood;",
+    ],
+    good: &[
+        "alter type app.mood add value 'sad';\n-- next file\nupdate app.people set mood = 'sad' where id = 1;",
+        "alter type app.mood add value 'sad';\nselect count(*) from app.people where mood::text = 'sad';",
+        "alter type app.mood add value if not exists 'ok';\nupdate app.people set mood = 'ok' where id = 1;",
+        "alter type app.mood add value 'sad';\ncomment on type app.mood is 'sad';",
+    ],
+    checks: &[Check::Statement(check)],
+    ..Rule::BLANK
+};
+
+/// A label added in the open transaction.
+struct New {
+    ty: QName,
+    label: String,
+}
+
+fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
+    let labels = added_here(context);
+    if labels.is_empty() || matches!(context.node, NodeEnum::AlterEnumStmt(_)) {
+        return;
+    }
+    if let Some(used) = used(context.node, &labels, context) {
+        sink.report(format!("uses the label '{}' of enum `{}` in the transaction that adds it (55P04)", used.label, used.ty))
+            .on(&used.ty);
+    }
+}
+
+fn added_here(context: &Context<'_>) -> Vec<New> {
+    if !context.in_transaction() {
+        return Vec::new();
+    }
+    let here = |at: &Option<At>| at.is_some_and(|at| at.transaction == context.at().transaction);
+    let mut found = Vec::new();
+    for ty in context.catalog.types.values() {
+        let TypeKind::Enum { labels } = &ty.kind else { continue };
+        // From Postgres 17 on a type made in the same transaction takes new labels at once.
+        if here(&ty.born) && context.pg >= 17 {
+            continue;
+        }
+        let added = labels.iter().filter(|(_, at)| here(at) && *at != ty.born);
+        found.extend(added.map(|(label, _)| New { ty: ty.name.clone(), label: label.clone() }));
+    }
+    found
+}
+
+fn used<'n>(node: &NodeEnum, labels: &'n [New], context: &Context<'_>) -> Option<&'n New> {
+    let of_column = |table: &QName, column: &str| -> Option<QName> {
+        let relation = context.relation(table)?;
+        let ty = &relation.column(column)?.ty;
+        context.catalog.type_def(ty).map(|known| known.name.clone())
+    };
+    let find = |ty: &QName, value: &Node| labels.iter().find(|new| new.ty == *ty && constants(value).contains(&new.label));
+    match node {
+        NodeEnum::UpdateStmt(update) => {
+            let table = context.resolve(update.relation.as_ref()?);
+            let assigned = update.target_list.iter().find_map(|target| match &target.node {
+                Some(NodeEnum::ResTarget(target)) => find(&of_column(&table, &target.name)?, target.val.as_ref()?),
+                _ => None,
+            });
+            if assigned.is_some() {
+                return assigned;
+            }
+        }
+        NodeEnum::InsertStmt(insert) => {
+            let table = context.resolve(insert.relation.as_ref()?);
+            let columns: Vec<String> = if insert.cols.is_empty() {
+                context.relation(&table)?.columns.iter().map(|column| column.name.clone()).collect()
+            } else {
+                insert
+                    .cols
+                    .iter()
+                    .filter_map(|column| match &column.node {
+                        Some(NodeEnum::ResTarget(column)) => Some(column.name.clone()),
+                        _ => None,
+                    })
+                    .collect()
+            };
+            if let Some(NodeEnum::SelectStmt(select)) = insert.select_stmt.as_ref().and_then(|node| node.node.as_ref()) {
+                for row in &select.values_lists {
+                    let Some(NodeEnum::List(row)) = &row.node else { continue };
+                    for (column, value) in columns.iter().zip(&row.items) {
+                        if let Some(new) = of_column(&table, column).and_then(|ty| find(&ty, value)) {
+                            return Some(new);
+                        }
+                    }
+                }
+                for (column, target) in columns.iter().zip(&select.target_list) {
+                    if let Some(NodeEnum::ResTarget(target)) = &target.node
+                        && let Some(value) = &target.val
+                        && let Some(new) = of_column(&table, column).and_then(|ty| find(&ty, value))
+                    {
+                        return Some(new);
+                    }
+                }
+            }
+        }
+        NodeEnum::AlterTableStmt(_) => {
+            let (table, commands) = context.alter_table()?;
+            for command in commands {
+                let Some(def) = command.def.as_ref() else { continue };
+                let found = match def.node.as_ref() {
+                    Some(NodeEnum::ColumnDef(def)) => column_default(def, labels, context),
+                    _ if command.subtype() == ast::AlterTableType::AtColumnDefault => {
+                        of_column(&table, &command.name).and_then(|ty| find(&ty, def))
+                    }
+                    _ => None,
+                };
+                if found.is_some() {
+                    return found;
+                }
+            }
+        }
+        NodeEnum::CreateStmt(create) => {
+            let found = create.table_elts.iter().find_map(|element| match &element.node {
+                Some(NodeEnum::ColumnDef(def)) => column_default(def, labels, context),
+                _ => None,
+            });
+            if found.is_some() {
+                return found;
+            }
+        }
+        // The body of a plpgsql function is read when it runs; an SQL one when it is created.
+        NodeEnum::CreateFunctionStmt(create) => return routine_body(create, labels, context),
+        _ => {}
+    }
+    in_expressions(node, labels, context)
+}
+
+fn column_default<'n>(def: &ast::ColumnDef, labels: &'n [New], context: &Context<'_>) -> Option<&'n New> {
+    let ty = context.catalog.column_type(def.type_name.as_ref()?, context.session);
+    let ty = context.catalog.type_def(&ty)?.name.clone();
+    def.constraints.iter().find_map(|constraint| match &constraint.node {
+        Some(NodeEnum::Constraint(constraint)) if constraint.contype() == ConstrType::ConstrDefault => {
+            let values = constants(constraint.raw_expr.as_ref()?);
+            labels.iter().find(|new| new.ty == ty && values.contains(&new.label))
+        }
+        _ => None,
+    })
+}
+
+fn routine_body<'n>(create: &ast::CreateFunctionStmt, labels: &'n [New], context: &Context<'_>) -> Option<&'n New> {
+    let option = |name: &str| {
+        create.options.iter().find_map(|option| match &option.node {
+            Some(NodeEnum::DefElem(option)) if option.defname == name => option.arg.as_ref()?.node.as_ref(),
+            _ => None,
+        })
+    };
+    if let Some(body) = &create.sql_body {
+        return in_expressions(body.node.as_ref()?, labels, context);
+    }
+    let is_sql = matches!(option("language"), Some(NodeEnum::String(language)) if language.sval.eq_ignore_ascii_case("sql"));
+    let Some(NodeEnum::List(body)) = option("as").filter(|_| is_sql) else { return None };
+    let nodes = sql::parse(ast::string(body.items.first()?)?).ok()?;
+    nodes.iter().filter_map(|node| node.node.as_ref()).find_map(|node| used(node, labels, context))
+}
+
+/// Casts to the type, and comparisons with a column of it.
+fn in_expressions<'n>(node: &NodeEnum, labels: &'n [New], context: &Context<'_>) -> Option<&'n New> {
+    let mut found = None;
+    let mut columns_of_type: Vec<(String, QName)> = Vec::new();
+    sql::walk(node, &mut |part| {
+        if let NodeRef::RangeVar(range) = part
+            && let Some(relation) = context.relation(&context.resolve(range))
+        {
+            for column in &relation.columns {
+                if let Some(ty) = context.catalog.type_def(&column.ty) {
+                    columns_of_type.push((column.name.clone(), ty.name.clone()));
+                }
+            }
+        }
+        true
+    });
+    sql::walk(node, &mut |part| {
+        match part {
+            NodeRef::TypeCast(cast) => {
+                let ty = cast.type_name.as_ref().map(|name| context.catalog.column_type(name, context.session));
+                let known = ty.and_then(|ty| context.catalog.type_def(&ty).map(|known| known.name.clone()));
+                if let (Some(known), Some(value)) = (known, &cast.arg) {
+                    let values = constants(value);
+                    found = found.or_else(|| labels.iter().find(|new| new.ty == known && values.contains(&new.label)));
+                }
+                // A cast to another type: what is inside is no use of the enum's label.
+                return false;
+            }
+            NodeRef::AExpr(expression) => {
+                for (one, other) in [(&expression.lexpr, &expression.rexpr), (&expression.rexpr, &expression.lexpr)] {
+                    let (Some(one), Some(other)) = (one, other) else { continue };
+                    let Some(NodeEnum::ColumnRef(column)) = &one.node else { continue };
+                    let Some(name) = ast::strings(&column.fields).pop() else { continue };
+                    let values = constants(other);
+                    found = found.or_else(|| {
+                        labels.iter().find(|new| {
+                            values.contains(&new.label)
+                                && columns_of_type.iter().any(|(column, ty)| *column == name && *ty == new.ty)
+                        })
+                    });
+                }
+            }
+            _ => {}
+        }
+        true
+    });
+    found
+}
+
+/// String constants of a value: itself, or the items of a list; not those under a cast.
+fn constants(value: &Node) -> Vec<String> {
+    match value.node.as_ref() {
+        Some(NodeEnum::AConst(constant)) => match &constant.val {
+            Some(a_const::Val::Sval(text)) => vec![text.sval.clone()],
+            _ => Vec::new(),
+        },
+        Some(NodeEnum::TypeCast(cast)) => cast.arg.as_deref().map(constants).unwrap_or_default(),
+        Some(NodeEnum::List(list)) => list.items.iter().flat_map(constants).collect(),
+        Some(NodeEnum::AArrayExpr(array)) => array.elements.iter().flat_map(constants).collect(),
+        Some(NodeEnum::CaseExpr(case)) => {
+            let arms = case.args.iter().filter_map(|arm| match &arm.node {
+                Some(NodeEnum::CaseWhen(when)) => when.result.as_deref(),
+                _ => None,
+            });
+            arms.chain(case.defresult.as_deref()).flat_map(constants).collect()
+        }
+        _ => Vec::new(),
+    }
+}

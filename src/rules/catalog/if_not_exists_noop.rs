@@ -1,0 +1,108 @@
+//! `IF NOT EXISTS` that hides another definition.
+
+use crate::{
+    finding::{Category, Severity},
+    rules::{Check, Context, Rule, Sink},
+    schema::{IndexColumn, QName},
+    sql::ast::{AlterTableType, Name, NodeEnum},
+};
+
+pub(super) static RULE: Rule = Rule {
+    name: "if-not-exists-noop",
+    category: Category::Compatibility,
+    severity: Severity::Warning,
+    summary: "is a silent no-op, because the object exists with another definition",
+    why: "Nothing happens and nothing fails: code that expects the new definition finds the old one.",
+    instead: "ALTER what is there, or give the new object another name.",
+    sources: &["https://www.postgresql.org/docs/current/sql-createtable.html"],
+    peers: &["pgm:PGM403"],
+    given: "create table app.orders (id bigint primary key, note text, kind int);
+            create index orders_note on app.orders (note);",
+    bad: &[
+        "create table if not exists app.orders (id bigint primary key, note text, total numeric);",
+        "alter table app.orders add column if not exists note varchar(10);",
+        "create index if not exists orders_note on app.orders (kind);",
+    ],
+    good: &[
+        "create table if not exists app.orders (id bigint primary key, note text, kind integer);",
+        "alter table app.orders add column if not exists note text;",
+        "create table if not exists app.fresh (id bigint primary key);",
+    ],
+    also: &["index-not-concurrent"],
+    checks: &[Check::Statement(check)],
+    ..Rule::BLANK
+};
+
+fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
+    match context.node {
+        NodeEnum::CreateStmt(create) if create.if_not_exists => {
+            let Some(range) = &create.relation else { return };
+            let table = context.catalog.place(&Name::of(range), context.session);
+            if let Some(difference) = table_differs(&table, context) {
+                sink.report(format!("`{table}` exists and {difference}: nothing happens")).on(&table);
+            }
+        }
+        NodeEnum::IndexStmt(create) if create.if_not_exists && !create.idxname.is_empty() => {
+            let Some(range) = &create.relation else { return };
+            let table = context.resolve(range);
+            let name = QName::new(table.schema.clone(), create.idxname.clone());
+            let Some((other, index)) = context.catalog.index(&name) else { return };
+            let columns: Vec<Option<&str>> = create
+                .index_params
+                .iter()
+                .filter_map(|part| match &part.node {
+                    Some(NodeEnum::IndexElem(part)) => Some((!part.name.is_empty()).then_some(part.name.as_str())),
+                    _ => None,
+                })
+                .collect();
+            let there: Vec<Option<&str>> = index
+                .columns
+                .iter()
+                .map(|column| match column {
+                    IndexColumn::Column(name) => Some(name.as_str()),
+                    IndexColumn::Expression(_) => None,
+                })
+                .collect();
+            if other.name != table || columns != there || index.unique != create.unique {
+                sink.report(format!("index `{name}` exists with another definition: nothing happens")).on(&name);
+            }
+        }
+        NodeEnum::AlterTableStmt(_) => {
+            let Some((table, commands)) = context.alter_table() else { return };
+            for command in commands.into_iter().filter(|command| command.missing_ok && command.subtype() == AlterTableType::AtAddColumn) {
+                let Some(NodeEnum::ColumnDef(def)) = command.def.as_ref().and_then(|def| def.node.as_ref()) else { continue };
+                let there = context.relation(&table).and_then(|relation| relation.column(&def.colname));
+                let (Some(there), Some(written)) = (there, &def.type_name) else { continue };
+                let ty = context.catalog.column_type(written, context.session);
+                if !there.ty.is_unknown() && !ty.is_unknown() && there.ty != ty {
+                    sink.report(format!(
+                        "column `{}` of `{table}` exists as {}, not {ty}: nothing happens",
+                        def.colname, there.ty
+                    ))
+                    .object(format!("{table}.{}", def.colname));
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// What differs between the table that is there and the one that the statement describes.
+fn table_differs(table: &QName, context: &Context<'_>) -> Option<String> {
+    let there = context.relation(table).filter(|there| there.columns_known)?;
+    // The model builds the table that the statement would, had there been none.
+    let mut empty = context.catalog.clone();
+    empty.relations.remove(table);
+    empty.apply(context.unit, &mut context.session.clone());
+    let described = empty.relation(table).filter(|described| described.columns_known)?;
+    for column in &described.columns {
+        match there.column(&column.name) {
+            None => return Some(format!("has no column `{}`", column.name)),
+            Some(other) if !other.ty.is_unknown() && !column.ty.is_unknown() && other.ty != column.ty => {
+                return Some(format!("its column `{}` is {}, not {}", column.name, other.ty, column.ty));
+            }
+            Some(_) => {}
+        }
+    }
+    None
+}

@@ -1,0 +1,105 @@
+//! A type change that can lose or refuse values.
+
+use crate::{
+    finding::{Category, Severity},
+    rules::{Check, Context, Rule, Sink},
+    schema::ColumnType,
+    sql::ast::{AlterTableType, NodeEnum},
+};
+
+pub(super) static RULE: Rule = Rule {
+    name: "lossy-type-change",
+    category: Category::DataLoss,
+    severity: Severity::Warning,
+    summary: "changes a type so that values are rounded, cut or refused",
+    why: "Rounding and truncation are silent; a value that does not fit makes the migration fail in \
+          production though it passed on an empty branch.",
+    instead: "Query for the values that would change first, and move them to a new column deliberately.",
+    sources: &["https://www.postgresql.org/docs/current/sql-altertable.html"],
+    peers: &["sfm:type-change-rewrite", "sfm:irreversible-migration"],
+    given: "create table app.orders (id bigint primary key, price numeric(10,2), at timestamptz, word varchar(20), big bigint);",
+    bad: &[
+        "alter table app.orders alter column price type numeric(10,0);",
+        "alter table app.orders alter column at type date;",
+        "alter table app.orders alter column word type varchar(5);",
+        "alter table app.orders alter column big type int;",
+    ],
+    good: &[
+        "alter table app.orders alter column word type varchar(40);",
+        "create table app.t (id bigint primary key, n bigint);\nalter table app.t alter column n type int;",
+    ],
+    also: &["column-type-rewrite"],
+    checks: &[Check::Statement(check)],
+    ..Rule::BLANK
+};
+
+fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
+    let Some((table, commands)) = context.alter_table().filter(|(table, _)| context.is_live(table)) else { return };
+    for command in commands.into_iter().filter(|command| command.subtype() == AlterTableType::AtAlterColumnType) {
+        let Some(NodeEnum::ColumnDef(def)) = command.def.as_ref().and_then(|def| def.node.as_ref()) else { continue };
+        let column = context.relation(&table).and_then(|relation| relation.column(&command.name));
+        let (Some(written), Some(column)) = (&def.type_name, column) else { continue };
+        let to = context.catalog.column_type(written, context.session);
+        let using = def.raw_default.is_some();
+        if column.born.is_none() && let Some(loss) = loss(&column.ty, &to, using) {
+            sink.report(format!("changing `{}` of `{table}` from {} to {to} {loss}", command.name, column.ty))
+                .object(format!("{table}.{}", command.name));
+        }
+    }
+}
+
+/// What a change of type does to values, where it does something.
+fn loss(from: &ColumnType, to: &ColumnType, using: bool) -> Option<&'static str> {
+    if from.is_unknown() || to.is_unknown() || from.array > 0 || to.array > 0 {
+        return None;
+    }
+    let width = |name: &str| match name {
+        "int2" => Some(1),
+        "int4" => Some(2),
+        "int8" => Some(3),
+        _ => None,
+    };
+    let is_text = |name: &str| matches!(name, "text" | "varchar" | "bpchar" | "citext");
+    let is_float = |name: &str| matches!(name, "float4" | "float8" | "numeric");
+    let (old, new) = (from.name.as_str(), to.name.as_str());
+    if let (Some(a), Some(b)) = (width(old), width(new)) {
+        return (b < a).then_some("fails on values that are out of range");
+    }
+    if is_float(old) && width(new).is_some() {
+        return Some("rounds to whole numbers");
+    }
+    if (old, new) == ("float8", "float4") {
+        return Some("loses digits");
+    }
+    match (old, new) {
+        ("numeric", "numeric") => numeric(&from.modifiers, &to.modifiers),
+        ("timestamptz", "timestamp") => Some("drops the time zone"),
+        ("timestamptz" | "timestamp", "date") => Some("drops the time of day"),
+        ("timestamptz" | "timestamp", "time" | "timetz") => Some("drops the date"),
+        ("timestamptz", "timestamptz") | ("timestamp", "timestamp") | ("time", "time") | ("interval", "interval") => {
+            let digits = |ty: &ColumnType| ty.modifiers.first().copied().unwrap_or(6);
+            (digits(to) < digits(from)).then_some("rounds fractions of a second")
+        }
+        _ if is_text(old) && is_text(new) && old != "bpchar" => {
+            let limit = |ty: &ColumnType| match (ty.name.as_str(), ty.modifiers.first()) {
+                (_, Some(limit)) => *limit,
+                ("bpchar", None) => 1,
+                _ => i64::MAX,
+            };
+            (limit(to) < limit(from)).then_some("fails on values that are too long")
+        }
+        _ if using && is_text(old) && !is_text(new) => Some("fails on values that the cast does not understand"),
+        _ => None,
+    }
+}
+
+fn numeric(from: &[i64], to: &[i64]) -> Option<&'static str> {
+    let scale = |list: &[i64]| list.get(1).copied().unwrap_or(0);
+    match (from, to) {
+        (_, []) => None,
+        ([], _) => Some("rounds or refuses values that do not fit"),
+        (from, to) if scale(to) < scale(from) => Some("rounds to fewer digits"),
+        (from, to) if to[0] - scale(to) < from[0] - scale(from) => Some("fails on values that are too large"),
+        _ => None,
+    }
+}

@@ -1,0 +1,85 @@
+//! A partition bound that does not fit its parent.
+
+use crate::{
+    finding::{Category, Severity},
+    rules::{Check, Context, Rule, Sink, bounds},
+    schema::QName,
+    sql::ast::{AlterTableType, Name, NodeEnum, PartitionBoundSpec},
+};
+
+pub(super) static RULE: Rule = Rule {
+    name: "partition-bound-mismatch",
+    category: Category::Compatibility,
+    severity: Severity::Error,
+    summary: "gives a partition a bound that does not fit its parent",
+    why: "The migration fails when it is applied: wrong kind of bound, wrong number of columns, or an overlap \
+          with a partition that is there.",
+    instead: "Give a bound of the parent's strategy that overlaps no other partition.",
+    sources: &["https://www.postgresql.org/docs/current/sql-createtable.html#SQL-CREATETABLE-PARTITION"],
+    peers: &["sfm:partition-strategy-mismatch"],
+    given: "create table app.days (id bigint not null, day date not null, primary key (id, day)) partition by range (day);
+            create table app.days_2025 partition of app.days for values from ('2025-01-01') to ('2026-01-01');",
+    bad: &[
+        "create table app.days_mid partition of app.days for values from ('2025-06-01') to ('2026-06-01');",
+        "create table app.days_list partition of app.days for values in ('2026-01-01');",
+    ],
+    good: &["create table app.p (id bigint not null primary key) partition by range (id);\ncreate table app.p1 partition of app.p for values from (1) to (10);\ncreate table app.p2 partition of app.p for values from (10) to (20);"],
+    also: &["create-partition-locks-parent"],
+    checks: &[Check::Statement(check)],
+    ..Rule::BLANK
+};
+
+fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
+    match context.node {
+        NodeEnum::CreateStmt(create) => {
+            let (Some(bound), Some(range)) = (&create.partbound, &create.relation) else { return };
+            let Some(NodeEnum::RangeVar(parent)) = create.inh_relations.first().and_then(|node| node.node.as_ref()) else {
+                return;
+            };
+            let child = context.catalog.place(&Name::of(range), context.session);
+            if !(create.if_not_exists && context.relation(&child).is_some()) {
+                judge(&context.resolve(parent), &child, bound, context, sink);
+            }
+        }
+        NodeEnum::AlterTableStmt(_) => {
+            let Some((parent, commands)) = context.alter_table() else { return };
+            for command in commands.into_iter().filter(|command| command.subtype() == AlterTableType::AtAttachPartition) {
+                if let Some(NodeEnum::PartitionCmd(attach)) = command.def.as_ref().and_then(|def| def.node.as_ref())
+                    && let (Some(range), Some(bound)) = (&attach.name, &attach.bound)
+                {
+                    judge(&parent, &context.resolve(range), bound, context, sink);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn judge(parent: &QName, child: &QName, bound: &PartitionBoundSpec, context: &Context<'_>, sink: &mut Sink<'_>) {
+    let Some(partitioning) = context.relation(parent).and_then(|parent| parent.partitioning.as_ref()) else { return };
+    // `r`, `l` and `h` in parsenodes.h.
+    let kind = match bound.strategy.as_str() {
+        "r" => "range",
+        "l" => "list",
+        "h" => "hash",
+        _ => return,
+    };
+    let problem = if bound.is_default {
+        context.catalog.default_partition(parent).map(|other| format!("`{parent}` already has the DEFAULT partition `{}`", other.name))
+    } else if kind != partitioning.strategy {
+        Some(format!("`{parent}` is partitioned by {}, and the bound is one of {kind}", partitioning.strategy))
+    } else if kind == "range" && bound.lowerdatums.len() != partitioning.columns.len() {
+        Some(format!("`{parent}` has {} key columns, and the bound {}", partitioning.columns.len(), bound.lowerdatums.len()))
+    } else {
+        context
+            .catalog
+            .relations
+            .values()
+            .filter(|other| other.partition_of.as_ref() == Some(parent) && other.name != *child)
+            .find(|other| bounds::of(other).is_some_and(|theirs| bounds::overlap(theirs, bound)))
+            .map(|other| format!("the bound overlaps that of `{}`", other.name))
+    };
+    if let Some(problem) = problem {
+        sink.report(format!("`{child}` cannot become a partition: {problem}")).on(parent);
+    }
+}

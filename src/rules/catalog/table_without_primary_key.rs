@@ -1,0 +1,58 @@
+//! A new table without a primary key.
+
+use crate::{
+    finding::{Category, Severity},
+    rules::{ChangeContext, Check, Rule, Sink},
+    schema::{ConstraintKind, RelationKind},
+};
+
+pub(super) static RULE: Rule = Rule {
+    name: "table-without-primary-key",
+    category: Category::Style,
+    severity: Severity::Warning,
+    summary: "creates a table without a primary key",
+    why: "Updates and deletes cannot be replicated, Realtime and upserts have nothing to name a row by, and \
+          duplicates cannot be told apart.",
+    instead: "Give it a primary key: `id bigint generated always as identity primary key`.",
+    sources: &["https://www.postgresql.org/docs/current/ddl-constraints.html#DDL-CONSTRAINTS-PRIMARY-KEYS"],
+    peers: &[
+        "sp:0004", "pgm:PGM502", "pgm:PGM503", "ps:require-primary-key", "bb:table_require_pk", "pgli:B001", "pih:8",
+        "sl:requirePrimaryKey", "pgr:general/missing-primary-key",
+    ],
+    bad: &["create table app.log (at timestamptz, line text);", "create table app.copy as select 1 as one;"],
+    good: &[
+        "create table app.t (id bigint primary key);",
+        "create table app.t (a int not null, b int not null);\nalter table app.t add primary key (a, b);",
+        "create temp table scratch (a int);",
+        "create table app.p (id bigint not null primary key) partition by range (id);\ncreate table app.p1 partition of app.p for values from (1) to (10);",
+        "create table app.t (a int);\ndrop table app.t;",
+    ],
+    checks: &[Check::Change(check)],
+    ..Rule::BLANK
+};
+
+fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
+    for relation in context.after.relations.values() {
+        let Some(unit) = relation.born.and_then(|at| context.unit(at)) else { continue };
+        let plain = matches!(relation.kind, RelationKind::Table | RelationKind::PartitionedTable);
+        if !plain || relation.temporary || relation.partition_of.is_some() || relation.primary_key().is_some() {
+            continue;
+        }
+        // A child's key would be one of its parent's columns: inheritance is rare enough to leave alone.
+        if !relation.inherits.is_empty() {
+            continue;
+        }
+        let unique = relation.constraints.iter().any(|constraint| match &constraint.kind {
+            ConstraintKind::Unique { columns } => columns
+                .iter()
+                .all(|name| relation.column(name).is_some_and(|column| column.not_null)),
+            _ => false,
+        });
+        let report = sink
+            .report_at(unit.at, unit.span.clone(), format!("table `{}` has no primary key", relation.name))
+            .on(&relation.name);
+        if unique {
+            report.severity(Severity::Info);
+        }
+    }
+}
