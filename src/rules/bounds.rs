@@ -7,7 +7,10 @@ use crate::{
     schema::{ConstraintKind, Relation},
     sql::{
         self,
-        ast::{AExprKind, BoolExprType, Node, NodeEnum, PartitionBoundSpec, PartitionRangeDatumKind, a_const, strings},
+        ast::{
+            AExprKind, BoolExprType, Node, NodeEnum, PartitionBoundSpec, PartitionRangeDatumKind, a_const,
+            strings,
+        },
     },
 };
 
@@ -51,11 +54,17 @@ pub(crate) fn overlap(a: &PartitionBoundSpec, b: &PartitionBoundSpec) -> bool {
     }
     match a.strategy.as_str() {
         "r" if a.lowerdatums.len() == 1 && b.lowerdatums.len() == 1 => {
-            let limits = |bound: &PartitionBoundSpec| Some((limit(bound.lowerdatums.first()?)?, limit(bound.upperdatums.first()?)?));
+            let limits = |bound: &PartitionBoundSpec| {
+                Some((limit(bound.lowerdatums.first()?)?, limit(bound.upperdatums.first()?)?))
+            };
             let (Some((a_low, a_high)), Some((b_low, b_high))) = (limits(a), limits(b)) else { return false };
             below(&a_low, &b_high) == Some(true) && below(&b_low, &a_high) == Some(true)
         }
-        "l" => a.listdatums.iter().filter_map(scalar).any(|value| b.listdatums.iter().filter_map(scalar).any(|other| other == value)),
+        "l" => a
+            .listdatums
+            .iter()
+            .filter_map(scalar)
+            .any(|value| b.listdatums.iter().filter_map(scalar).any(|other| other == value)),
         "h" => a.modulus == b.modulus && a.remainder == b.remainder,
         _ => false,
     }
@@ -78,7 +87,9 @@ pub(crate) fn proven_inside(table: &Relation, key: &[String], bound: &PartitionB
         || facts.iter().any(|fact| fact.column == *column && fact.operator == "not null");
     let has = |operator: &[&str], value: &Scalar| {
         facts.iter().any(|fact| {
-            fact.column == *column && operator.contains(&fact.operator.as_str()) && fact.values.as_slice() == [value.clone()]
+            fact.column == *column
+                && operator.contains(&fact.operator.as_str())
+                && fact.values.as_slice() == [value.clone()]
         })
     };
     match bound.strategy.as_str() {
@@ -115,7 +126,9 @@ pub(crate) fn proven_inside(table: &Relation, key: &[String], bound: &PartitionB
 /// Whether a validated CHECK of the DEFAULT partition says that none of its rows are inside the bound.
 pub(crate) fn proven_outside(default: &Relation, key: &[String], bound: &PartitionBoundSpec) -> bool {
     let [column] = key else { return false };
-    let (Some(low), Some(high)) = (bound.lowerdatums.first().and_then(limit), bound.upperdatums.first().and_then(limit)) else {
+    let (Some(low), Some(high)) =
+        (bound.lowerdatums.first().and_then(limit), bound.upperdatums.first().and_then(limit))
+    else {
         return false;
     };
     checks(default).any(|check| {
@@ -173,7 +186,8 @@ pub(crate) fn check_sql(key: &[String], bound: &PartitionBoundSpec) -> Option<St
             Some(parts.join(" AND "))
         }
         "l" => {
-            let values: Vec<String> = bound.listdatums.iter().filter_map(scalar).map(|value| text(&value)).collect();
+            let values: Vec<String> =
+                bound.listdatums.iter().filter_map(scalar).map(|value| text(&value)).collect();
             Some(format!("{column} IS NOT NULL AND {column} IN ({})", values.join(", ")))
         }
         _ => None,
@@ -189,12 +203,12 @@ struct Fact {
 }
 
 fn checks(table: &Relation) -> impl Iterator<Item = &Node> {
-    table.constraints.iter().filter(|constraint| constraint.validated && constraint.enforced).filter_map(|constraint| {
-        match &constraint.kind {
+    table.constraints.iter().filter(|constraint| constraint.validated && constraint.enforced).filter_map(
+        |constraint| match &constraint.kind {
             ConstraintKind::Check { expression } => Some(&**expression),
             _ => None,
-        }
-    })
+        },
+    )
 }
 
 fn facts(table: &Relation) -> Vec<Fact> {
@@ -214,9 +228,11 @@ fn conjuncts<'a>(node: &'a Node, parts: &mut Vec<&'a Node>) {
 
 fn fact(node: &Node) -> Option<Fact> {
     match node.node.as_ref()? {
-        NodeEnum::NullTest(test) if test.nulltesttype() == sql::ast::NullTestType::IsNotNull => {
-            Some(Fact { column: column(test.arg.as_ref()?)?, operator: "not null".into(), values: Vec::new() })
-        }
+        NodeEnum::NullTest(test) if test.nulltesttype() == sql::ast::NullTestType::IsNotNull => Some(Fact {
+            column: column(test.arg.as_ref()?)?,
+            operator: "not null".into(),
+            values: Vec::new(),
+        }),
         NodeEnum::AExpr(expression) => {
             let operator = strings(&expression.name).pop()?;
             let (left, right) = (expression.lexpr.as_ref()?, expression.rexpr.as_ref()?);

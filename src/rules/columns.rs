@@ -29,7 +29,8 @@ pub(crate) fn added<'a>(context: &'a Context<'_>) -> Option<(QName, Vec<Added<'a
         .filter(|command| command.subtype() == AlterTableType::AtAddColumn)
         .filter_map(|command| {
             let Some(NodeEnum::ColumnDef(def)) = command.def.as_ref()?.node.as_ref() else { return None };
-            let there = context.relation(&table).is_some_and(|relation| relation.column(&def.colname).is_some());
+            let there =
+                context.relation(&table).is_some_and(|relation| relation.column(&def.colname).is_some());
             // `IF NOT EXISTS` of a column that is there does nothing.
             (!(command.missing_ok && there)).then(|| read(def, context.pg))
         })
@@ -47,19 +48,16 @@ fn read(def: &ColumnDef, pg: u32) -> Added<'_> {
         })
         .collect();
     let of = |kind: ConstrType| constraints.iter().find(|constraint| constraint.contype() == kind);
-    let serial = def
-        .type_name
-        .as_ref()
-        .and_then(|name| strings(&name.names).pop())
-        .is_some_and(|name| {
-            matches!(name.as_str(), "serial" | "serial2" | "serial4" | "serial8" | "bigserial" | "smallserial")
-        });
+    let serial = def.type_name.as_ref().and_then(|name| strings(&name.names).pop()).is_some_and(|name| {
+        matches!(name.as_str(), "serial" | "serial2" | "serial4" | "serial8" | "bigserial" | "smallserial")
+    });
     Added {
         default: of(ConstrType::ConstrDefault).and_then(|constraint| constraint.raw_expr.as_deref()),
         identity: of(ConstrType::ConstrIdentity).is_some(),
         // From Postgres 18 on a generated column is VIRTUAL unless it says STORED.
-        generated: of(ConstrType::ConstrGenerated)
-            .map(|constraint| constraint.generated_kind == "s" || (pg < 18 && constraint.generated_kind != "v")),
+        generated: of(ConstrType::ConstrGenerated).map(|constraint| {
+            constraint.generated_kind == "s" || (pg < 18 && constraint.generated_kind != "v")
+        }),
         serial,
         not_null: of(ConstrType::ConstrNotnull).is_some() || of(ConstrType::ConstrPrimary).is_some(),
         def,
@@ -69,9 +67,16 @@ fn read(def: &ColumnDef, pg: u32) -> Added<'_> {
 
 /// The type of a column definition as it was written, for messages.
 pub(crate) fn type_text(def: &ColumnDef) -> String {
-    let column = Node { node: Some(NodeEnum::ColumnDef(Box::new(ColumnDef { constraints: Vec::new(), ..def.clone() }))) };
+    let column = Node {
+        node: Some(NodeEnum::ColumnDef(Box::new(ColumnDef { constraints: Vec::new(), ..def.clone() }))),
+    };
     let create = crate::sql::ast::CreateStmt {
-        relation: Some(crate::sql::ast::RangeVar { relname: "t".into(), inh: true, relpersistence: "p".into(), ..Default::default() }),
+        relation: Some(crate::sql::ast::RangeVar {
+            relname: "t".into(),
+            inh: true,
+            relpersistence: "p".into(),
+            ..Default::default()
+        }),
         table_elts: vec![column],
         oncommit: crate::sql::ast::OnCommitAction::OncommitNoop as i32,
         ..Default::default()

@@ -15,15 +15,24 @@ pub(super) static RULE: Rule = Rule {
     instead: "Use `jsonb`.",
     sources: &["https://www.postgresql.org/docs/current/datatype-json.html"],
     peers: &[
-        "eu:E3", "sm:add_column_json", "pgls:prefer-jsonb", "pf:add-column-json", "ps:prefer-jsonb", "pgm:PGM106",
-        "pgr:typing/json", "pih:13",
+        "eu:E3",
+        "sm:add_column_json",
+        "pgls:prefer-jsonb",
+        "pf:add-column-json",
+        "ps:prefer-jsonb",
+        "pgm:PGM106",
+        "pgr:typing/json",
+        "pih:13",
     ],
     given: "create table app.orders (id bigint primary key);",
     bad: &[
         "alter table app.orders add column doc json;",
         "create table app.t (id bigint primary key, doc json);",
     ],
-    good: &["alter table app.orders add column doc jsonb;", "create table app.t (id bigint primary key, doc jsonb);"],
+    good: &[
+        "alter table app.orders add column doc jsonb;",
+        "create table app.t (id bigint primary key, doc jsonb);",
+    ],
     checks: &[Check::Statement(check)],
     ..Rule::BLANK
 };
@@ -53,7 +62,8 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
             let Some((table, commands)) = context.alter_table() else { return };
             for command in commands {
                 let kind = command.subtype();
-                let Some(NodeEnum::ColumnDef(def)) = command.def.as_ref().and_then(|def| def.node.as_ref()) else {
+                let Some(NodeEnum::ColumnDef(def)) = command.def.as_ref().and_then(|def| def.node.as_ref())
+                else {
                     continue;
                 };
                 match kind {

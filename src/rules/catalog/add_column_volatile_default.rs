@@ -67,7 +67,11 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         let suggestion = format!(
             "ALTER TABLE {0} ADD COLUMN {ident} {ty};\nALTER TABLE {0} ALTER COLUMN {ident} SET DEFAULT {default_sql};\n-- then, in a file of its own, in batches:\n-- lockkeeper: backfill table={table} key={1} batch=5000\nUPDATE {0} SET {ident} = {default_sql} WHERE {ident} IS NULL;",
             table.sql(),
-            context.relation(&table).and_then(|relation| relation.primary_key()).and_then(|key| key.first().cloned()).unwrap_or_else(|| "id".into()),
+            context
+                .relation(&table)
+                .and_then(|relation| relation.primary_key())
+                .and_then(|key| key.first().cloned())
+                .unwrap_or_else(|| "id".into()),
         );
         let object = format!("{table}.{name}");
         if volatility == Volatility::Unknown && context.pg >= 11 {

@@ -35,7 +35,9 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     let Some((table, columns)) = added(context) else { return };
-    for column in columns.iter().filter(|column| column.generated.is_none() && !column.serial && !column.identity) {
+    for column in
+        columns.iter().filter(|column| column.generated.is_none() && !column.serial && !column.identity)
+    {
         let Some(written) = &column.def.type_name else { continue };
         let ty = context.catalog.column_type(written, context.session);
         if ty.array == 0 && context.catalog.is_constrained_domain(&ty) == Some(true) {

@@ -18,9 +18,15 @@ pub(super) static RULE: Rule = Rule {
               identity at the end.",
     sources: &["https://www.postgresql.org/docs/current/sql-altertable.html#SQL-ALTERTABLE-NOTES"],
     peers: &[
-        "eu:E11", "sq:adding-field-with-default", "sm:add_column_auto_incrementing", "pgls:add-serial-column",
-        "pf:add-column-serial", "ps:add-column-serial", "ps:add-column-identity",
-        "pgr:unsafe/adding-auto-increment-column", "pgr:unsafe/adding-auto-increment-identity-column",
+        "eu:E11",
+        "sq:adding-field-with-default",
+        "sm:add_column_auto_incrementing",
+        "pgls:add-serial-column",
+        "pf:add-column-serial",
+        "ps:add-column-serial",
+        "ps:add-column-identity",
+        "pgr:unsafe/adding-auto-increment-column",
+        "pgr:unsafe/adding-auto-increment-identity-column",
     ],
     takes: Some(LockMode::AccessExclusive),
     rewrites: true,
@@ -43,7 +49,8 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     for column in columns.iter().filter(|column| column.serial || column.identity) {
         let name = &column.def.colname;
         let what = if column.identity { "an identity" } else { "a serial" };
-        let (quoted, sequence) = (sql::ident(name), sql::qualified(&table.schema, &format!("{}_{name}_seq", table.name)));
+        let (quoted, sequence) =
+            (sql::ident(name), sql::qualified(&table.schema, &format!("{}_{name}_seq", table.name)));
         sink.report(format!(
             "`{name}` is {what} column: `{table}` is rewritten under ACCESS EXCLUSIVE, and every read and write of it waits"
         ))

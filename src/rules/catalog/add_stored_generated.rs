@@ -18,9 +18,14 @@ pub(super) static RULE: Rule = Rule {
               column kept by a trigger and backfilled in batches.",
     sources: &["https://www.postgresql.org/docs/current/ddl-generated-columns.html"],
     peers: &[
-        "eu:E11", "sm:add_column_generated_stored", "sq:adding-field-with-default", "pgls:add-serial-column",
-        "pf:add-column-stored-generated", "ps:add-column-generated-stored",
-        "pgr:unsafe/adding-stored-generated-column", "om:add_column_generated_stored",
+        "eu:E11",
+        "sm:add_column_generated_stored",
+        "sq:adding-field-with-default",
+        "pgls:add-serial-column",
+        "pf:add-column-stored-generated",
+        "ps:add-column-generated-stored",
+        "pgr:unsafe/adding-stored-generated-column",
+        "om:add_column_generated_stored",
     ],
     takes: Some(LockMode::AccessExclusive),
     rewrites: true,
@@ -48,8 +53,11 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
             sink.report(message(&table, name)).object(format!("{table}.{name}"));
         }
     }
-    let Some((table, commands)) = context.alter_table().filter(|(table, _)| context.is_live(table)) else { return };
-    for command in commands.into_iter().filter(|command| command.subtype() == AlterTableType::AtSetExpression) {
+    let Some((table, commands)) = context.alter_table().filter(|(table, _)| context.is_live(table)) else {
+        return;
+    };
+    for command in commands.into_iter().filter(|command| command.subtype() == AlterTableType::AtSetExpression)
+    {
         let column = context.relation(&table).and_then(|relation| relation.column(&command.name));
         // A virtual column stores nothing that would have to be computed again.
         if column.is_none_or(|column| column.generated != Some(Generated::Virtual)) {

@@ -38,8 +38,11 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     let Some((parent, commands)) = context.alter_table() else { return };
-    for command in commands.into_iter().filter(|command| command.subtype() == AlterTableType::AtAttachPartition) {
-        let Some(NodeEnum::PartitionCmd(attach)) = command.def.as_ref().and_then(|def| def.node.as_ref()) else {
+    for command in
+        commands.into_iter().filter(|command| command.subtype() == AlterTableType::AtAttachPartition)
+    {
+        let Some(NodeEnum::PartitionCmd(attach)) = command.def.as_ref().and_then(|def| def.node.as_ref())
+        else {
             continue;
         };
         let (Some(range), Some(bound)) = (&attach.name, &attach.bound) else { continue };

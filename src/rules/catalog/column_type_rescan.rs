@@ -36,7 +36,9 @@ pub(super) static RULE: Rule = Rule {
 };
 
 fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
-    let Some((table, commands)) = context.alter_table().filter(|(table, _)| context.is_live(table)) else { return };
+    let Some((table, commands)) = context.alter_table().filter(|(table, _)| context.is_live(table)) else {
+        return;
+    };
     let Some(relation) = context.relation(&table) else { return };
     let dropped: Vec<&str> = commands
         .iter()
@@ -44,8 +46,12 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         .map(|command| command.name.as_str())
         .collect();
     for command in commands.iter().filter(|command| command.subtype() == AlterTableType::AtAlterColumnType) {
-        let Some(NodeEnum::ColumnDef(def)) = command.def.as_ref().and_then(|def| def.node.as_ref()) else { continue };
-        let (Some(written), Some(column)) = (&def.type_name, relation.column(&command.name)) else { continue };
+        let Some(NodeEnum::ColumnDef(def)) = command.def.as_ref().and_then(|def| def.node.as_ref()) else {
+            continue;
+        };
+        let (Some(written), Some(column)) = (&def.type_name, relation.column(&command.name)) else {
+            continue;
+        };
         let to = context.catalog.column_type(written, context.session);
         let using = def.raw_default.as_deref();
         let change = context.catalog.type_change(&column.ty, &to, &command.name, using, context.session);
@@ -64,7 +70,8 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
 }
 
 fn done_again(relation: &Relation, column: &str, dropped: &[&str]) -> Vec<String> {
-    let checks = relation.constraints.iter().filter(|constraint| !dropped.contains(&constraint.name.as_str()));
+    let checks =
+        relation.constraints.iter().filter(|constraint| !dropped.contains(&constraint.name.as_str()));
     let mut again: Vec<String> = checks
         .filter(|constraint| match &constraint.kind {
             ConstraintKind::Check { expression } => columns_in(expression).contains(column),
@@ -81,7 +88,11 @@ fn done_again(relation: &Relation, column: &str, dropped: &[&str]) -> Vec<String
                     IndexColumn::Expression(text) => mentions(text, column),
                     IndexColumn::Column(_) => false,
                 });
-                expression || index.predicate.as_ref().is_some_and(|predicate| columns_in(predicate).contains(column))
+                expression
+                    || index
+                        .predicate
+                        .as_ref()
+                        .is_some_and(|predicate| columns_in(predicate).contains(column))
             })
             .map(|index| format!("index `{}` is built anew", index.name)),
     );

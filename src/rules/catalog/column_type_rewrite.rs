@@ -22,9 +22,19 @@ pub(super) static RULE: Rule = Rule {
               `lockkeeper pattern change-type`.",
     sources: &["https://www.postgresql.org/docs/current/sql-altertable.html#SQL-ALTERTABLE-NOTES"],
     peers: &[
-        "sq:changing-column-type", "eu:E5", "eu:E10", "sm:change_column", "at:PG301", "pgls:changing-column-type",
-        "pf:alter-column-type", "ps:alter-column-type", "sfm:type-change-rewrite", "pgm:PGM007",
-        "pgr:unsafe/column-data-type-change", "dml:ALTER_COLUMN", "djz:#types",
+        "sq:changing-column-type",
+        "eu:E5",
+        "eu:E10",
+        "sm:change_column",
+        "at:PG301",
+        "pgls:changing-column-type",
+        "pf:alter-column-type",
+        "ps:alter-column-type",
+        "sfm:type-change-rewrite",
+        "pgm:PGM007",
+        "pgr:unsafe/column-data-type-change",
+        "dml:ALTER_COLUMN",
+        "djz:#types",
     ],
     takes: Some(LockMode::AccessExclusive),
     rewrites: true,
@@ -48,9 +58,15 @@ pub(super) static RULE: Rule = Rule {
 };
 
 fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
-    let Some((table, commands)) = context.alter_table().filter(|(table, _)| context.is_live(table)) else { return };
-    for command in commands.into_iter().filter(|command| command.subtype() == AlterTableType::AtAlterColumnType) {
-        let Some(NodeEnum::ColumnDef(def)) = command.def.as_ref().and_then(|def| def.node.as_ref()) else { continue };
+    let Some((table, commands)) = context.alter_table().filter(|(table, _)| context.is_live(table)) else {
+        return;
+    };
+    for command in
+        commands.into_iter().filter(|command| command.subtype() == AlterTableType::AtAlterColumnType)
+    {
+        let Some(NodeEnum::ColumnDef(def)) = command.def.as_ref().and_then(|def| def.node.as_ref()) else {
+            continue;
+        };
         let Some(written) = &def.type_name else { continue };
         let column = context.relation(&table).and_then(|relation| relation.column(&command.name));
         let from = column.map_or_else(ColumnType::unknown, |column| column.ty.clone());

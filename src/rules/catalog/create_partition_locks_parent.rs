@@ -15,10 +15,14 @@ pub(super) static RULE: Rule = Rule {
     why: "CREATE TABLE … PARTITION OF locks the parent against every read and write, more than ATTACH \
           PARTITION does; a DEFAULT partition is read whole under that lock.",
     instead: "Create the table LIKE the parent, then ATTACH it (SHARE UPDATE EXCLUSIVE on the parent).",
-    sources: &["https://www.postgresql.org/docs/current/ddl-partitioning.html#DDL-PARTITIONING-DECLARATIVE-MAINTENANCE"],
+    sources: &[
+        "https://www.postgresql.org/docs/current/ddl-partitioning.html#DDL-PARTITIONING-DECLARATIVE-MAINTENANCE",
+    ],
     takes: Some(LockMode::AccessExclusive),
     given: "create table app.days (id bigint not null, day date not null, primary key (id, day)) partition by range (day);",
-    bad: &["create table app.days_2026 partition of app.days for values from ('2026-01-01') to ('2027-01-01');"],
+    bad: &[
+        "create table app.days_2026 partition of app.days for values from ('2026-01-01') to ('2027-01-01');",
+    ],
     good: &[
         "create table app.days_2026 (like app.days including defaults including constraints);\nalter table app.days attach partition app.days_2026 for values from ('2026-01-01') to ('2027-01-01');",
         "create table app.p (id bigint not null primary key) partition by range (id);\ncreate table app.p1 partition of app.p for values from (1) to (10);",
@@ -31,7 +35,10 @@ pub(super) static RULE: Rule = Rule {
 fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     let NodeEnum::CreateStmt(create) = context.node else { return };
     let (Some(bound), Some(range)) = (&create.partbound, &create.relation) else { return };
-    let Some(NodeEnum::RangeVar(parent)) = create.inh_relations.first().and_then(|node| node.node.as_ref()) else { return };
+    let Some(NodeEnum::RangeVar(parent)) = create.inh_relations.first().and_then(|node| node.node.as_ref())
+    else {
+        return;
+    };
     let parent = context.resolve(parent);
     if !context.is_live(&parent) {
         return;
@@ -68,9 +75,11 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
             .suggest(suggestion);
         }
         None => {
-            sink.report(format!("takes ACCESS EXCLUSIVE on `{parent}`; every read and write of it queues behind that"))
-                .on(&parent)
-                .suggest(suggestion);
+            sink.report(format!(
+                "takes ACCESS EXCLUSIVE on `{parent}`; every read and write of it queues behind that"
+            ))
+            .on(&parent)
+            .suggest(suggestion);
         }
     }
 }

@@ -32,8 +32,11 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     let Some((parent, commands)) = context.alter_table() else { return };
-    for command in commands.into_iter().filter(|command| command.subtype() == AlterTableType::AtDetachPartition) {
-        let Some(NodeEnum::PartitionCmd(detach)) = command.def.as_ref().and_then(|def| def.node.as_ref()) else {
+    for command in
+        commands.into_iter().filter(|command| command.subtype() == AlterTableType::AtDetachPartition)
+    {
+        let Some(NodeEnum::PartitionCmd(detach)) = command.def.as_ref().and_then(|def| def.node.as_ref())
+        else {
             continue;
         };
         if detach.concurrent || !context.is_live(&parent) {

@@ -29,7 +29,9 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     for (kind, name) in names::dropped(context.node) {
         let table = context.catalog.resolve(&name, context.session);
         let parent = context.relation(&table).and_then(|relation| relation.partition_of.clone());
-        if let Some(parent) = parent.filter(|parent| kind == ObjectType::ObjectTable && context.is_live(parent)) {
+        if let Some(parent) =
+            parent.filter(|parent| kind == ObjectType::ObjectTable && context.is_live(parent))
+        {
             sink.report(format!(
                 "`{table}` is attached: dropping it takes ACCESS EXCLUSIVE on `{parent}`, and every read and write of it waits"
             ))

@@ -18,7 +18,11 @@ pub(super) static RULE: Rule = Rule {
     why: "Postgres refuses it (55P04): a new label may be used only once it is committed.",
     instead: "Put the ADD VALUE in a file of its own before this one.",
     sources: &["https://www.postgresql.org/docs/current/sql-altertype.html#id-1.9.3.42.7"],
-    peers: &["ps:enum-value-used-in-transaction", "sfm:alter-type-add-value-txn", "pgls:avoid-alter-enum-add-value"],
+    peers: &[
+        "ps:enum-value-used-in-transaction",
+        "sfm:alter-type-add-value-txn",
+        "pgls:avoid-alter-enum-add-value",
+    ],
     given: "create type app.mood as enum ('ok');
             create table app.people (id bigint primary key, mood app.mood);",
     bad: &[
@@ -49,8 +53,11 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         return;
     }
     if let Some(used) = used(context.node, &labels, context) {
-        sink.report(format!("uses the label '{}' of enum `{}` in the transaction that adds it (55P04)", used.label, used.ty))
-            .on(&used.ty);
+        sink.report(format!(
+            "uses the label '{}' of enum `{}` in the transaction that adds it (55P04)",
+            used.label, used.ty
+        ))
+        .on(&used.ty);
     }
 }
 
@@ -78,12 +85,16 @@ fn used<'n>(node: &NodeEnum, labels: &'n [New], context: &Context<'_>) -> Option
         let ty = &relation.column(column)?.ty;
         context.catalog.type_def(ty).map(|known| known.name.clone())
     };
-    let find = |ty: &QName, value: &Node| labels.iter().find(|new| new.ty == *ty && constants(value).contains(&new.label));
+    let find = |ty: &QName, value: &Node| {
+        labels.iter().find(|new| new.ty == *ty && constants(value).contains(&new.label))
+    };
     match node {
         NodeEnum::UpdateStmt(update) => {
             let table = context.resolve(update.relation.as_ref()?);
             let assigned = update.target_list.iter().find_map(|target| match &target.node {
-                Some(NodeEnum::ResTarget(target)) => find(&of_column(&table, &target.name)?, target.val.as_ref()?),
+                Some(NodeEnum::ResTarget(target)) => {
+                    find(&of_column(&table, &target.name)?, target.val.as_ref()?)
+                }
                 _ => None,
             });
             if assigned.is_some() {
@@ -104,7 +115,9 @@ fn used<'n>(node: &NodeEnum, labels: &'n [New], context: &Context<'_>) -> Option
                     })
                     .collect()
             };
-            if let Some(NodeEnum::SelectStmt(select)) = insert.select_stmt.as_ref().and_then(|node| node.node.as_ref()) {
+            if let Some(NodeEnum::SelectStmt(select)) =
+                insert.select_stmt.as_ref().and_then(|node| node.node.as_ref())
+            {
                 for row in &select.values_lists {
                     let Some(NodeEnum::List(row)) = &row.node else { continue };
                     for (column, value) in columns.iter().zip(&row.items) {
@@ -167,7 +180,11 @@ fn column_default<'n>(def: &ast::ColumnDef, labels: &'n [New], context: &Context
     })
 }
 
-fn routine_body<'n>(create: &ast::CreateFunctionStmt, labels: &'n [New], context: &Context<'_>) -> Option<&'n New> {
+fn routine_body<'n>(
+    create: &ast::CreateFunctionStmt,
+    labels: &'n [New],
+    context: &Context<'_>,
+) -> Option<&'n New> {
     let option = |name: &str| {
         create.options.iter().find_map(|option| match &option.node {
             Some(NodeEnum::DefElem(option)) if option.defname == name => option.arg.as_ref()?.node.as_ref(),
@@ -202,17 +219,21 @@ fn in_expressions<'n>(node: &NodeEnum, labels: &'n [New], context: &Context<'_>)
     sql::walk(node, &mut |part| {
         match part {
             NodeRef::TypeCast(cast) => {
-                let ty = cast.type_name.as_ref().map(|name| context.catalog.column_type(name, context.session));
+                let ty =
+                    cast.type_name.as_ref().map(|name| context.catalog.column_type(name, context.session));
                 let known = ty.and_then(|ty| context.catalog.type_def(&ty).map(|known| known.name.clone()));
                 if let (Some(known), Some(value)) = (known, &cast.arg) {
                     let values = constants(value);
-                    found = found.or_else(|| labels.iter().find(|new| new.ty == known && values.contains(&new.label)));
+                    found = found
+                        .or_else(|| labels.iter().find(|new| new.ty == known && values.contains(&new.label)));
                 }
                 // A cast to another type: what is inside is no use of the enum's label.
                 return false;
             }
             NodeRef::AExpr(expression) => {
-                for (one, other) in [(&expression.lexpr, &expression.rexpr), (&expression.rexpr, &expression.lexpr)] {
+                for (one, other) in
+                    [(&expression.lexpr, &expression.rexpr), (&expression.rexpr, &expression.lexpr)]
+                {
                     let (Some(one), Some(other)) = (one, other) else { continue };
                     let Some(NodeEnum::ColumnRef(column)) = &one.node else { continue };
                     let Some(name) = ast::strings(&column.fields).pop() else { continue };

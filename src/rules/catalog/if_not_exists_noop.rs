@@ -51,7 +51,9 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
                 .index_params
                 .iter()
                 .filter_map(|part| match &part.node {
-                    Some(NodeEnum::IndexElem(part)) => Some((!part.name.is_empty()).then_some(part.name.as_str())),
+                    Some(NodeEnum::IndexElem(part)) => {
+                        Some((!part.name.is_empty()).then_some(part.name.as_str()))
+                    }
                     _ => None,
                 })
                 .collect();
@@ -64,13 +66,20 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
                 })
                 .collect();
             if other.name != table || columns != there || index.unique != create.unique {
-                sink.report(format!("index `{name}` exists with another definition: nothing happens")).on(&name);
+                sink.report(format!("index `{name}` exists with another definition: nothing happens"))
+                    .on(&name);
             }
         }
         NodeEnum::AlterTableStmt(_) => {
             let Some((table, commands)) = context.alter_table() else { return };
-            for command in commands.into_iter().filter(|command| command.missing_ok && command.subtype() == AlterTableType::AtAddColumn) {
-                let Some(NodeEnum::ColumnDef(def)) = command.def.as_ref().and_then(|def| def.node.as_ref()) else { continue };
+            for command in commands
+                .into_iter()
+                .filter(|command| command.missing_ok && command.subtype() == AlterTableType::AtAddColumn)
+            {
+                let Some(NodeEnum::ColumnDef(def)) = command.def.as_ref().and_then(|def| def.node.as_ref())
+                else {
+                    continue;
+                };
                 let there = context.relation(&table).and_then(|relation| relation.column(&def.colname));
                 let (Some(there), Some(written)) = (there, &def.type_name) else { continue };
                 let ty = context.catalog.column_type(written, context.session);

@@ -34,16 +34,27 @@ pub(super) static RULE: Rule = Rule {
 };
 
 fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
-    let Some((table, commands)) = context.alter_table().filter(|(table, _)| context.is_live(table)) else { return };
-    for command in commands.into_iter().filter(|command| command.subtype() == AlterTableType::AtAlterColumnType) {
-        let Some(NodeEnum::ColumnDef(def)) = command.def.as_ref().and_then(|def| def.node.as_ref()) else { continue };
+    let Some((table, commands)) = context.alter_table().filter(|(table, _)| context.is_live(table)) else {
+        return;
+    };
+    for command in
+        commands.into_iter().filter(|command| command.subtype() == AlterTableType::AtAlterColumnType)
+    {
+        let Some(NodeEnum::ColumnDef(def)) = command.def.as_ref().and_then(|def| def.node.as_ref()) else {
+            continue;
+        };
         let column = context.relation(&table).and_then(|relation| relation.column(&command.name));
         let (Some(written), Some(column)) = (&def.type_name, column) else { continue };
         let to = context.catalog.column_type(written, context.session);
         let using = def.raw_default.is_some();
-        if column.born.is_none() && let Some(loss) = loss(&column.ty, &to, using) {
-            sink.report(format!("changing `{}` of `{table}` from {} to {to} {loss}", command.name, column.ty))
-                .object(format!("{table}.{}", command.name));
+        if column.born.is_none()
+            && let Some(loss) = loss(&column.ty, &to, using)
+        {
+            sink.report(format!(
+                "changing `{}` of `{table}` from {} to {to} {loss}",
+                command.name, column.ty
+            ))
+            .object(format!("{table}.{}", command.name));
         }
     }
 }
@@ -76,7 +87,10 @@ fn loss(from: &ColumnType, to: &ColumnType, using: bool) -> Option<&'static str>
         ("timestamptz", "timestamp") => Some("drops the time zone"),
         ("timestamptz" | "timestamp", "date") => Some("drops the time of day"),
         ("timestamptz" | "timestamp", "time" | "timetz") => Some("drops the date"),
-        ("timestamptz", "timestamptz") | ("timestamp", "timestamp") | ("time", "time") | ("interval", "interval") => {
+        ("timestamptz", "timestamptz")
+        | ("timestamp", "timestamp")
+        | ("time", "time")
+        | ("interval", "interval") => {
             let digits = |ty: &ColumnType| ty.modifiers.first().copied().unwrap_or(6);
             (digits(to) < digits(from)).then_some("rounds fractions of a second")
         }
@@ -88,7 +102,9 @@ fn loss(from: &ColumnType, to: &ColumnType, using: bool) -> Option<&'static str>
             };
             (limit(to) < limit(from)).then_some("fails on values that are too long")
         }
-        _ if using && is_text(old) && !is_text(new) => Some("fails on values that the cast does not understand"),
+        _ if using && is_text(old) && !is_text(new) => {
+            Some("fails on values that the cast does not understand")
+        }
         _ => None,
     }
 }

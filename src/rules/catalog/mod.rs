@@ -3,13 +3,25 @@
 
 use super::Rule;
 
+mod add_column_json;
+mod add_column_volatile_default;
+mod add_domain_column;
+mod add_serial_or_identity;
+mod add_stored_generated;
 mod applied_migration_edited;
+mod attach_partition_scan;
 mod bad_migration_filename;
+mod breaks_cached_plans;
 pub(super) mod broken_dependency;
 mod bulk_dml;
 mod change_column_default;
+mod column_type_rescan;
+mod column_type_rewrite;
 mod combinable_alter;
+mod create_partition_locks_parent;
 mod create_trigger_lock;
+mod db_audit;
+mod detach_partition_not_concurrent;
 mod dml_without_where;
 mod domain_constraint_scan;
 pub(super) mod down_broken;
@@ -20,6 +32,7 @@ mod drop_column;
 mod drop_column_takes_key;
 mod drop_database;
 mod drop_object;
+mod drop_partition_locks_parent;
 mod drop_schema;
 mod drop_table;
 mod duplicate_column;
@@ -27,6 +40,7 @@ mod duplicate_version;
 mod empty_migration;
 mod enum_add_value_tx_pg11;
 mod enum_value_added;
+mod enum_value_used_same_transaction;
 mod explicit_lock_table;
 mod function_overload_ambiguity;
 mod function_volatility_change;
@@ -34,20 +48,26 @@ mod generated_column_change;
 mod heavy_ctas;
 mod identifier_too_long;
 mod identity_change;
+mod if_not_exists_noop;
 mod ineffective_lock_timeout;
 mod inheritance_change;
 mod irreversible_up;
+mod lossy_type_change;
 mod matview_refresh_blocks_reads;
 mod missing_down;
 mod missing_lock_timeout;
 mod missing_statement_timeout;
+mod move_table_rewrite;
 mod multi_table_lock_window;
 mod new_write_restriction;
+mod not_rerunnable;
 pub(super) mod opaque_sql;
 mod out_of_order_version;
 mod owner_change;
 pub(super) mod parse_error;
+mod partition_bound_mismatch;
 mod psql_only_syntax;
+mod reg_type_column;
 mod rename_column;
 mod rename_enum_value;
 mod rename_routine_or_type;
@@ -59,7 +79,14 @@ mod session_state_leak;
 mod setting_change;
 pub(super) mod shadow_failure;
 mod slow_work_after_strong_lock;
+mod small_int_primary_key;
+mod style_naming;
+mod style_query;
+mod style_schema_policy;
+mod style_types;
 mod supabase_cli_runs_down;
+mod table_without_primary_key;
+mod toggle_logged_rewrite;
 mod transaction_control;
 mod triggers_disabled;
 mod truncate;
@@ -69,28 +96,42 @@ pub(super) mod unforeseen_lock;
 mod unknown_directive;
 mod unreadable_file;
 pub(super) mod unused_suppression;
+mod vacuum_full_or_cluster;
 mod view_replace_incompatible;
 
 /// In alphabetical order, one a line.
 #[rustfmt::skip]
 pub(crate) static ALL: &[&Rule] = &[
+    &add_column_json::RULE,
+    &add_column_volatile_default::RULE,
+    &add_domain_column::RULE,
+    &add_serial_or_identity::RULE,
+    &add_stored_generated::RULE,
     &applied_migration_edited::RULE,
+    &attach_partition_scan::RULE,
     &bad_migration_filename::RULE,
+    &breaks_cached_plans::RULE,
     &broken_dependency::RULE,
     &bulk_dml::RULE,
     &change_column_default::RULE,
+    &column_type_rescan::RULE,
+    &column_type_rewrite::RULE,
     &combinable_alter::RULE,
+    &create_partition_locks_parent::RULE,
     &create_trigger_lock::RULE,
+    &db_audit::RULE,
+    &detach_partition_not_concurrent::RULE,
     &dml_without_where::RULE,
+    &domain_constraint_scan::RULE,
     &down_broken::RULE,
     &down_destroys_new_data::RULE,
     &down_not_inverse::RULE,
-    &domain_constraint_scan::RULE,
     &drop_cascade::RULE,
     &drop_column::RULE,
     &drop_column_takes_key::RULE,
     &drop_database::RULE,
     &drop_object::RULE,
+    &drop_partition_locks_parent::RULE,
     &drop_schema::RULE,
     &drop_table::RULE,
     &duplicate_column::RULE,
@@ -98,6 +139,7 @@ pub(crate) static ALL: &[&Rule] = &[
     &empty_migration::RULE,
     &enum_add_value_tx_pg11::RULE,
     &enum_value_added::RULE,
+    &enum_value_used_same_transaction::RULE,
     &explicit_lock_table::RULE,
     &function_overload_ambiguity::RULE,
     &function_volatility_change::RULE,
@@ -105,20 +147,26 @@ pub(crate) static ALL: &[&Rule] = &[
     &heavy_ctas::RULE,
     &identifier_too_long::RULE,
     &identity_change::RULE,
+    &if_not_exists_noop::RULE,
     &ineffective_lock_timeout::RULE,
     &inheritance_change::RULE,
     &irreversible_up::RULE,
-    &missing_down::RULE,
+    &lossy_type_change::RULE,
     &matview_refresh_blocks_reads::RULE,
+    &missing_down::RULE,
     &missing_lock_timeout::RULE,
     &missing_statement_timeout::RULE,
+    &move_table_rewrite::RULE,
     &multi_table_lock_window::RULE,
     &new_write_restriction::RULE,
+    &not_rerunnable::RULE,
     &opaque_sql::RULE,
     &out_of_order_version::RULE,
     &owner_change::RULE,
     &parse_error::RULE,
+    &partition_bound_mismatch::RULE,
     &psql_only_syntax::RULE,
+    &reg_type_column::RULE,
     &rename_column::RULE,
     &rename_enum_value::RULE,
     &rename_routine_or_type::RULE,
@@ -129,9 +177,16 @@ pub(crate) static ALL: &[&Rule] = &[
     &session_state_leak::RULE,
     &setting_change::RULE,
     &shadow_failure::RULE,
-    &supabase_cli_runs_down::RULE,
-    &transaction_control::RULE,
     &slow_work_after_strong_lock::RULE,
+    &small_int_primary_key::RULE,
+    &style_naming::RULE,
+    &style_query::RULE,
+    &style_schema_policy::RULE,
+    &style_types::RULE,
+    &supabase_cli_runs_down::RULE,
+    &table_without_primary_key::RULE,
+    &toggle_logged_rewrite::RULE,
+    &transaction_control::RULE,
     &triggers_disabled::RULE,
     &truncate::RULE,
     &truncate_cascade::RULE,
@@ -140,5 +195,6 @@ pub(crate) static ALL: &[&Rule] = &[
     &unknown_directive::RULE,
     &unreadable_file::RULE,
     &unused_suppression::RULE,
+    &vacuum_full_or_cluster::RULE,
     &view_replace_incompatible::RULE,
 ];

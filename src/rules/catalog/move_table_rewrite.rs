@@ -16,12 +16,18 @@ pub(super) static RULE: Rule = Rule {
     instead: "Copy to a new table and swap, or take a maintenance window.",
     sources: &["https://www.postgresql.org/docs/current/sql-altertable.html"],
     peers: &[
-        "ps:set-access-method", "sfm:blocking-constraint", "pgr:unsafe/table-movement-to-tablespace",
-        "pgr:unsafe/index-movement-to-tablespace", "djz:tablespace",
+        "ps:set-access-method",
+        "sfm:blocking-constraint",
+        "pgr:unsafe/table-movement-to-tablespace",
+        "pgr:unsafe/index-movement-to-tablespace",
+        "djz:tablespace",
     ],
     takes: Some(LockMode::AccessExclusive),
     given: "create table app.orders (id bigint primary key);",
-    bad: &["alter table app.orders set tablespace fast;", "alter table app.orders set access method columnar;"],
+    bad: &[
+        "alter table app.orders set tablespace fast;",
+        "alter table app.orders set access method columnar;",
+    ],
     good: &[
         "alter table app.orders set tablespace pg_default;\nalter table app.orders set access method heap;",
         "create table app.t (id bigint primary key);\nalter table app.t set tablespace fast;",
@@ -35,12 +41,14 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     for command in commands {
         let relation = context.relation(&table);
         let (what, now) = match command.subtype() {
-            AlterTableType::AtSetTableSpace => {
-                ("tablespace", relation.and_then(|relation| relation.tablespace.as_deref()).unwrap_or("pg_default"))
-            }
-            AlterTableType::AtSetAccessMethod => {
-                ("access method", relation.and_then(|relation| relation.access_method.as_deref()).unwrap_or("heap"))
-            }
+            AlterTableType::AtSetTableSpace => (
+                "tablespace",
+                relation.and_then(|relation| relation.tablespace.as_deref()).unwrap_or("pg_default"),
+            ),
+            AlterTableType::AtSetAccessMethod => (
+                "access method",
+                relation.and_then(|relation| relation.access_method.as_deref()).unwrap_or("heap"),
+            ),
             _ => continue,
         };
         if command.name != now && !command.name.is_empty() && context.is_live(&table) {

@@ -16,11 +16,18 @@ pub(super) static RULE: Rule = Rule {
     instead: "Write IF [NOT] EXISTS or OR REPLACE; before CREATE INDEX CONCURRENTLY, DROP INDEX CONCURRENTLY IF EXISTS.",
     sources: &["https://www.postgresql.org/docs/current/sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY"],
     peers: &[
-        "sq:prefer-robust-stmts", "pgls:prefer-robust-stmts", "pf:prefer-robust-create-index",
-        "ps:require-if-exists", "sfm:missing-idempotency", "pgm:PGM401", "pgm:PGM402",
+        "sq:prefer-robust-stmts",
+        "pgls:prefer-robust-stmts",
+        "pf:prefer-robust-create-index",
+        "ps:require-if-exists",
+        "sfm:missing-idempotency",
+        "pgm:PGM401",
+        "pgm:PGM402",
     ],
     given: "create table app.orders (id bigint primary key, note text);",
-    bad: &["-- lockkeeper: transaction off\nalter table app.orders add column a int;\nalter table app.orders add column b int;"],
+    bad: &[
+        "-- lockkeeper: transaction off\nalter table app.orders add column a int;\nalter table app.orders add column b int;",
+    ],
     good: &[
         "alter table app.orders add column a int;\nalter table app.orders add column b int;",
         "-- lockkeeper: transaction off\nalter table app.orders add column if not exists a int;\nalter table app.orders add column if not exists b int;",
@@ -31,7 +38,8 @@ pub(super) static RULE: Rule = Rule {
 };
 
 fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
-    let statements = context.migration.section(context.direction).map_or(0, |section| section.cut.statements().count());
+    let statements =
+        context.migration.section(context.direction).map_or(0, |section| section.cut.statements().count());
     if context.wrapped || statements < 2 || context.direction == Direction::Down {
         return;
     }

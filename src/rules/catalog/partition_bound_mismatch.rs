@@ -33,7 +33,9 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     match context.node {
         NodeEnum::CreateStmt(create) => {
             let (Some(bound), Some(range)) = (&create.partbound, &create.relation) else { return };
-            let Some(NodeEnum::RangeVar(parent)) = create.inh_relations.first().and_then(|node| node.node.as_ref()) else {
+            let Some(NodeEnum::RangeVar(parent)) =
+                create.inh_relations.first().and_then(|node| node.node.as_ref())
+            else {
                 return;
             };
             let child = context.catalog.place(&Name::of(range), context.session);
@@ -43,8 +45,11 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         }
         NodeEnum::AlterTableStmt(_) => {
             let Some((parent, commands)) = context.alter_table() else { return };
-            for command in commands.into_iter().filter(|command| command.subtype() == AlterTableType::AtAttachPartition) {
-                if let Some(NodeEnum::PartitionCmd(attach)) = command.def.as_ref().and_then(|def| def.node.as_ref())
+            for command in
+                commands.into_iter().filter(|command| command.subtype() == AlterTableType::AtAttachPartition)
+            {
+                if let Some(NodeEnum::PartitionCmd(attach)) =
+                    command.def.as_ref().and_then(|def| def.node.as_ref())
                     && let (Some(range), Some(bound)) = (&attach.name, &attach.bound)
                 {
                     judge(&parent, &context.resolve(range), bound, context, sink);
@@ -55,8 +60,16 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     }
 }
 
-fn judge(parent: &QName, child: &QName, bound: &PartitionBoundSpec, context: &Context<'_>, sink: &mut Sink<'_>) {
-    let Some(partitioning) = context.relation(parent).and_then(|parent| parent.partitioning.as_ref()) else { return };
+fn judge(
+    parent: &QName,
+    child: &QName,
+    bound: &PartitionBoundSpec,
+    context: &Context<'_>,
+    sink: &mut Sink<'_>,
+) {
+    let Some(partitioning) = context.relation(parent).and_then(|parent| parent.partitioning.as_ref()) else {
+        return;
+    };
     // `r`, `l` and `h` in parsenodes.h.
     let kind = match bound.strategy.as_str() {
         "r" => "range",
@@ -65,11 +78,21 @@ fn judge(parent: &QName, child: &QName, bound: &PartitionBoundSpec, context: &Co
         _ => return,
     };
     let problem = if bound.is_default {
-        context.catalog.default_partition(parent).map(|other| format!("`{parent}` already has the DEFAULT partition `{}`", other.name))
+        context
+            .catalog
+            .default_partition(parent)
+            .map(|other| format!("`{parent}` already has the DEFAULT partition `{}`", other.name))
     } else if kind != partitioning.strategy {
-        Some(format!("`{parent}` is partitioned by {}, and the bound is one of {kind}", partitioning.strategy))
+        Some(format!(
+            "`{parent}` is partitioned by {}, and the bound is one of {kind}",
+            partitioning.strategy
+        ))
     } else if kind == "range" && bound.lowerdatums.len() != partitioning.columns.len() {
-        Some(format!("`{parent}` has {} key columns, and the bound {}", partitioning.columns.len(), bound.lowerdatums.len()))
+        Some(format!(
+            "`{parent}` has {} key columns, and the bound {}",
+            partitioning.columns.len(),
+            bound.lowerdatums.len()
+        ))
     } else {
         context
             .catalog

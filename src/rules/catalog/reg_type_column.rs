@@ -25,7 +25,14 @@ pub(super) static RULE: Rule = Rule {
 
 /// regclass, regtype and regrole are carried over (`check_for_reg_data_type_usage`, pg_upgrade).
 const REFUSED: [&str; 8] = [
-    "regproc", "regprocedure", "regoper", "regoperator", "regconfig", "regdictionary", "regnamespace", "regcollation",
+    "regproc",
+    "regprocedure",
+    "regoper",
+    "regoperator",
+    "regconfig",
+    "regdictionary",
+    "regnamespace",
+    "regcollation",
 ];
 
 fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
@@ -36,7 +43,10 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
                 sink.report_at(
                     unit.at,
                     unit.span.clone(),
-                    format!("column `{}` of `{}` is {}, which pg_upgrade refuses", column.name, relation.name, column.ty.name),
+                    format!(
+                        "column `{}` of `{}` is {}, which pg_upgrade refuses",
+                        column.name, relation.name, column.ty.name
+                    ),
                 )
                 .object(format!("{}.{}", relation.name, column.name));
             }

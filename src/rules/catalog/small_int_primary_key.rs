@@ -15,8 +15,11 @@ pub(super) static RULE: Rule = Rule {
     instead: "Use bigint (identity) or uuid: the padding makes the four bytes cost nothing in most tables.",
     sources: &["https://www.postgresql.org/docs/current/datatype-numeric.html#DATATYPE-INT"],
     peers: &[
-        "pgm:PGM107", "ps:prefer-bigint-primary-key", "om:short_primary_key_type",
-        "bb:index_primary_key_type_allowlist", "sq:prefer-bigint-over-int",
+        "pgm:PGM107",
+        "ps:prefer-bigint-primary-key",
+        "om:short_primary_key_type",
+        "bb:index_primary_key_type_allowlist",
+        "sq:prefer-bigint-over-int",
     ],
     bad: &[
         "create table app.t (id serial primary key);",
@@ -46,7 +49,10 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             sink.report_at(
                 unit.at,
                 unit.span.clone(),
-                format!("primary key `{name}` of `{}` is {} and runs out of numbers", relation.name, column.ty),
+                format!(
+                    "primary key `{name}` of `{}` is {} and runs out of numbers",
+                    relation.name, column.ty
+                ),
             )
             .object(format!("{}.{name}", relation.name));
         }

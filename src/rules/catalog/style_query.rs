@@ -20,11 +20,18 @@ pub(super) static RULE: Rule = Rule {
     instead: "Name the columns, write IS NULL, and index with pg_trgm for such searches.",
     sources: &["https://www.postgresql.org/docs/current/functions-comparison.html"],
     peers: &[
-        "bb:statement_no_select_all", "bb:statement_no_leading_wildcard_like", "bb:insert_must_specify_column",
-        "pgr:query/*", "sqlfluff:AM,CV,RF",
+        "bb:statement_no_select_all",
+        "bb:statement_no_leading_wildcard_like",
+        "bb:insert_must_specify_column",
+        "pgr:query/*",
+        "sqlfluff:AM,CV,RF",
     ],
     given: "create table app.t (id bigint primary key, a text);",
-    bad: &["select * from app.t where id = 1;", "insert into app.t values (1, 'a');", "select a from app.t where a like '%x';"],
+    bad: &[
+        "select * from app.t where id = 1;",
+        "insert into app.t values (1, 'a');",
+        "select a from app.t where a like '%x';",
+    ],
     good: &["select a from app.t where id = 1;", "insert into app.t (id, a) values (1, 'a');"],
     checks: &[Check::Statement(check)],
     ..Rule::BLANK
@@ -33,7 +40,11 @@ pub(super) static RULE: Rule = Rule {
 fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     let is_query = matches!(
         context.node,
-        NodeEnum::SelectStmt(_) | NodeEnum::InsertStmt(_) | NodeEnum::UpdateStmt(_) | NodeEnum::DeleteStmt(_) | NodeEnum::ViewStmt(_)
+        NodeEnum::SelectStmt(_)
+            | NodeEnum::InsertStmt(_)
+            | NodeEnum::UpdateStmt(_)
+            | NodeEnum::DeleteStmt(_)
+            | NodeEnum::ViewStmt(_)
     );
     if !is_query {
         return;
@@ -41,7 +52,9 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     let mut found: Vec<&'static str> = Vec::new();
     sql::walk(context.node, &mut |node| {
         match node {
-            NodeRef::ColumnRef(column) if column.fields.iter().any(|field| matches!(field.node, Some(NodeEnum::AStar(_)))) => {
+            NodeRef::ColumnRef(column)
+                if column.fields.iter().any(|field| matches!(field.node, Some(NodeEnum::AStar(_)))) =>
+            {
                 found.push("selects every column there happens to be");
             }
             NodeRef::InsertStmt(insert) if insert.cols.is_empty() && insert.select_stmt.is_some() => {
@@ -55,7 +68,9 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
                     found.push("compares with NULL, which is never true");
                 }
                 let like = matches!(expression.kind(), AExprKind::AexprLike | AExprKind::AexprIlike);
-                if like && matches!(&constant.val, Some(a_const::Val::Sval(text)) if text.sval.starts_with('%')) {
+                if like
+                    && matches!(&constant.val, Some(a_const::Val::Sval(text)) if text.sval.starts_with('%'))
+                {
                     found.push("searches with a leading %, which no plain index serves");
                 }
             }

@@ -16,8 +16,15 @@ pub(super) static RULE: Rule = Rule {
     instead: "Give it a primary key: `id bigint generated always as identity primary key`.",
     sources: &["https://www.postgresql.org/docs/current/ddl-constraints.html#DDL-CONSTRAINTS-PRIMARY-KEYS"],
     peers: &[
-        "sp:0004", "pgm:PGM502", "pgm:PGM503", "ps:require-primary-key", "bb:table_require_pk", "pgli:B001", "pih:8",
-        "sl:requirePrimaryKey", "pgr:general/missing-primary-key",
+        "sp:0004",
+        "pgm:PGM502",
+        "pgm:PGM503",
+        "ps:require-primary-key",
+        "bb:table_require_pk",
+        "pgli:B001",
+        "pih:8",
+        "sl:requirePrimaryKey",
+        "pgr:general/missing-primary-key",
     ],
     bad: &["create table app.log (at timestamptz, line text);", "create table app.copy as select 1 as one;"],
     good: &[
@@ -35,7 +42,8 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
     for relation in context.after.relations.values() {
         let Some(unit) = relation.born.and_then(|at| context.unit(at)) else { continue };
         let plain = matches!(relation.kind, RelationKind::Table | RelationKind::PartitionedTable);
-        if !plain || relation.temporary || relation.partition_of.is_some() || relation.primary_key().is_some() {
+        if !plain || relation.temporary || relation.partition_of.is_some() || relation.primary_key().is_some()
+        {
             continue;
         }
         // A child's key would be one of its parent's columns: inheritance is rare enough to leave alone.
@@ -43,9 +51,9 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             continue;
         }
         let unique = relation.constraints.iter().any(|constraint| match &constraint.kind {
-            ConstraintKind::Unique { columns } => columns
-                .iter()
-                .all(|name| relation.column(name).is_some_and(|column| column.not_null)),
+            ConstraintKind::Unique { columns } => {
+                columns.iter().all(|name| relation.column(name).is_some_and(|column| column.not_null))
+            }
             _ => false,
         });
         let report = sink

@@ -15,7 +15,9 @@ pub(super) static RULE: Rule = Rule {
     why: "The table is written anew while every read and write waits; an unlogged table is empty after a \
           crash and is not replicated.",
     instead: "Copy to a new table and swap, or take a maintenance window.",
-    sources: &["https://www.postgresql.org/docs/current/sql-altertable.html#SQL-ALTERTABLE-DESC-SET-LOGGED-UNLOGGED"],
+    sources: &[
+        "https://www.postgresql.org/docs/current/sql-altertable.html#SQL-ALTERTABLE-DESC-SET-LOGGED-UNLOGGED",
+    ],
     peers: &["pf:set-logged-unlogged", "ps:set-logged-unlogged"],
     takes: Some(LockMode::AccessExclusive),
     rewrites: true,
@@ -41,7 +43,10 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         // Setting what it already is does nothing.
         let changes = context.relation(&table).is_none_or(|relation| relation.unlogged != unlogged);
         if changes && context.is_live(&table) {
-            sink.report(format!("rewrites `{table}` under ACCESS EXCLUSIVE; every read and write of it waits")).on(&table);
+            sink.report(format!(
+                "rewrites `{table}` under ACCESS EXCLUSIVE; every read and write of it waits"
+            ))
+            .on(&table);
         }
     }
 }

@@ -14,10 +14,20 @@ pub(super) static RULE: Rule = Rule {
     summary: "writes a table anew to shrink or sort it",
     why: "The whole table is copied while every read and write waits.",
     instead: "Use pg_repack or pg_squeeze, which need the lock only for a moment.",
-    sources: &["https://www.postgresql.org/docs/current/sql-vacuum.html", "https://www.postgresql.org/docs/current/sql-cluster.html"],
+    sources: &[
+        "https://www.postgresql.org/docs/current/sql-vacuum.html",
+        "https://www.postgresql.org/docs/current/sql-cluster.html",
+    ],
     peers: &[
-        "sq:prefer-repack", "pgls:ban-vacuum-full", "pf:vacuum-full", "ps:vacuum-full-cluster", "sfm:vacuum-full",
-        "pgm:PGM018", "pgm:PGM021", "pgr:unsafe/vacuum-full", "pgr:unsafe/cluster",
+        "sq:prefer-repack",
+        "pgls:ban-vacuum-full",
+        "pf:vacuum-full",
+        "ps:vacuum-full-cluster",
+        "sfm:vacuum-full",
+        "pgm:PGM018",
+        "pgm:PGM021",
+        "pgr:unsafe/vacuum-full",
+        "pgr:unsafe/cluster",
     ],
     takes: Some(LockMode::AccessExclusive),
     rewrites: true,
@@ -57,7 +67,10 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     };
     match table.map(|range| context.resolve(range)) {
         Some(table) if context.is_live(&table) => {
-            sink.report(format!("{what} rewrites `{table}` under ACCESS EXCLUSIVE; every read and write of it waits")).on(&table);
+            sink.report(format!(
+                "{what} rewrites `{table}` under ACCESS EXCLUSIVE; every read and write of it waits"
+            ))
+            .on(&table);
         }
         Some(_) => {}
         None => {
@@ -72,7 +85,9 @@ fn is_on(value: Option<&Node>) -> bool {
         None => true,
         Some(NodeEnum::Boolean(value)) => value.boolval,
         Some(NodeEnum::Integer(value)) => value.ival != 0,
-        Some(NodeEnum::String(text)) => !matches!(text.sval.to_lowercase().as_str(), "false" | "off" | "no" | "0"),
+        Some(NodeEnum::String(text)) => {
+            !matches!(text.sval.to_lowercase().as_str(), "false" | "off" | "no" | "0")
+        }
         Some(NodeEnum::AConst(constant)) => match &constant.val {
             Some(a_const::Val::Boolval(value)) => value.boolval,
             Some(a_const::Val::Ival(value)) => value.ival != 0,
