@@ -64,28 +64,3 @@ fn read(def: &ColumnDef, pg: u32) -> Added<'_> {
         constraints,
     }
 }
-
-/// The type of a column definition as it was written, for messages.
-pub(crate) fn type_text(def: &ColumnDef) -> String {
-    let column = Node {
-        node: Some(NodeEnum::ColumnDef(Box::new(ColumnDef { constraints: Vec::new(), ..def.clone() }))),
-    };
-    let create = crate::sql::ast::CreateStmt {
-        relation: Some(crate::sql::ast::RangeVar {
-            relname: "t".into(),
-            inh: true,
-            relpersistence: "p".into(),
-            ..Default::default()
-        }),
-        table_elts: vec![column],
-        oncommit: crate::sql::ast::OnCommitAction::OncommitNoop as i32,
-        ..Default::default()
-    };
-    let text = crate::sql::deparse(&NodeEnum::CreateStmt(create)).unwrap_or_default();
-    let inside = text.split_once('(').map(|(_, rest)| rest.trim_end().trim_end_matches(')').trim());
-    inside
-        .and_then(|column| column.strip_prefix(crate::sql::ident(&def.colname).as_str()))
-        .map(|ty| ty.trim().to_owned())
-        .map(|ty| if ty.matches('(').count() > ty.matches(')').count() { ty + ")" } else { ty })
-        .unwrap_or_default()
-}

@@ -12,7 +12,8 @@ mod walk;
 pub(crate) use cut::{Comment, Cut, Piece, PieceKind, Unclosed, cut};
 pub(crate) use kind::kind;
 pub(crate) use parse::{
-    SyntaxError, deparse, expression_text, identifiers, parse, parse_plpgsql, tokens_equal, with_large_stack,
+    SyntaxError, deparse, expression_text, identifiers, parse, parse_plpgsql, tokens_equal, type_text,
+    with_large_stack,
 };
 pub(crate) use position::Lines;
 pub(crate) use quote::{ident, literal, qualified};

@@ -38,19 +38,28 @@ pub(crate) fn deparse(node: &NodeEnum) -> Option<String> {
     node.deparse(Default::default()).ok()
 }
 
-/// An expression as SQL: the deparser takes whole statements only.
+/// Writes an expression back as SQL: the deparser takes whole statements only.
 pub(crate) fn expression_text(expression: &Node) -> Option<String> {
     use super::ast::{LimitOption, ResTarget, SelectStmt, SetOperation};
-    let target = ResTarget { val: Some(Box::new(expression.clone())), ..Default::default() };
+    let target = ResTarget { val: Some(Box::new(expression.clone())), ..ResTarget::default() };
     let select = SelectStmt {
         target_list: vec![Node { node: Some(NodeEnum::ResTarget(Box::new(target))) }],
-        // The deparser aborts the process on an enum that is left at "undefined".
+        // An enum that is left undefined aborts the deparser.
         limit_option: LimitOption::Default.into(),
         op: SetOperation::SetopNone.into(),
-        ..Default::default()
+        ..SelectStmt::default()
     };
     let text = deparse(&NodeEnum::SelectStmt(Box::new(select)))?;
     text.strip_prefix("SELECT ").map(str::to_owned)
+}
+
+/// Writes a type name back as SQL.
+pub(crate) fn type_text(name: &super::ast::TypeName) -> Option<String> {
+    use super::ast::{AConst, TypeCast};
+    let null = Node { node: Some(NodeEnum::AConst(AConst { isnull: true, ..AConst::default() })) };
+    let cast = TypeCast { arg: Some(Box::new(null)), type_name: Some(name.clone()), ..TypeCast::default() };
+    let text = expression_text(&Node { node: Some(NodeEnum::TypeCast(Box::new(cast))) })?;
+    text.strip_prefix("NULL::").map(str::to_owned)
 }
 
 /// Whether two texts are the same to Postgres' lexer, comments and white space aside.
@@ -173,6 +182,19 @@ mod tests {
             assert_eq!(parse(&deep).unwrap().len(), 1);
             assert_eq!(parse(&concat).unwrap().len(), 1);
         });
+    }
+
+    #[test]
+    fn writes_expressions_and_types() {
+        let nodes = parse("select lower(a) || 'x', b::numeric(10, 2)").unwrap();
+        let Some(NodeEnum::SelectStmt(select)) = &nodes[0].node else { panic!() };
+        let value = |at: usize| match &select.target_list[at].node {
+            Some(NodeEnum::ResTarget(target)) => target.val.clone().unwrap(),
+            _ => panic!(),
+        };
+        assert_eq!(expression_text(&value(0)).unwrap(), "lower(a) || 'x'");
+        let Some(NodeEnum::TypeCast(cast)) = value(1).node else { panic!() };
+        assert_eq!(type_text(&cast.type_name.unwrap()).unwrap(), "numeric(10, 2)");
     }
 
     #[test]

@@ -3,10 +3,7 @@
 use crate::{
     finding::{Category, Severity},
     lock::LockMode,
-    rules::{
-        Check, Context, Rule, Sink,
-        columns::{added, type_text},
-    },
+    rules::{Check, Context, Rule, Sink, columns::added},
     schema::Volatility,
     sql,
 };
@@ -57,13 +54,13 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     for column in columns {
         let Some(default) = column.default.filter(|_| !column.serial && !column.identity) else { continue };
         let name = &column.def.colname;
-        let text = default.node.as_ref().and_then(sql::deparse).unwrap_or_default();
         let volatility = context.catalog.volatility(default, context.session);
         if volatility == Volatility::Steady && context.pg >= 11 {
             continue;
         }
-        let (ident, ty) = (sql::ident(name), type_text(column.def));
-        let default_sql = expression_sql(default).unwrap_or(text);
+        let ty = column.def.type_name.as_ref().and_then(sql::type_text).unwrap_or_default();
+        let ident = sql::ident(name);
+        let default_sql = sql::expression_text(default).unwrap_or_default();
         let suggestion = format!(
             "ALTER TABLE {0} ADD COLUMN {ident} {ty};\nALTER TABLE {0} ALTER COLUMN {ident} SET DEFAULT {default_sql};\n-- then, in a file of its own, in batches:\n-- lockkeeper: backfill table={table} key={1} batch=5000\nUPDATE {0} SET {ident} = {default_sql} WHERE {ident} IS NULL;",
             table.sql(),
@@ -89,18 +86,4 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
             .suggest(suggestion);
         }
     }
-}
-
-/// An expression as SQL.
-fn expression_sql(expression: &sql::ast::Node) -> Option<String> {
-    use sql::ast::{NodeEnum, ResTarget, SelectStmt};
-    let target = ResTarget { val: Some(Box::new(expression.clone())), ..ResTarget::default() };
-    let select = SelectStmt {
-        target_list: vec![sql::ast::Node { node: Some(NodeEnum::ResTarget(Box::new(target))) }],
-        limit_option: sql::ast::LimitOption::Default as i32,
-        op: sql::ast::SetOperation::SetopNone as i32,
-        ..SelectStmt::default()
-    };
-    let text = sql::deparse(&NodeEnum::SelectStmt(Box::new(select)))?;
-    text.strip_prefix("SELECT ").map(str::to_owned)
 }
