@@ -139,19 +139,20 @@ fn look(
         Event::MergeGroup { base_sha, .. } => Some(base_sha.clone()),
         _ => None,
     };
-    match (check::report(&args, session, None), &args.base) {
-        (Err(Error::Usage { what, .. }), Some(_)) => {
+    match (check::report(&args, session, None), args.base.take()) {
+        // A shallow checkout does not have the base. If it was something else, it is told now.
+        (Err(error), Some(_)) => {
+            let outcome = check::report(&args, session, None)?;
             annotate(
                 session,
                 "warning",
                 "Lockkeeper",
                 &format!(
-                    "every migration is checked, because it is not known which ones changed: {what}. Give \
+                    "every migration is checked, because it is not known which ones changed: {error}. Give \
                      actions/checkout `fetch-depth: 0`."
                 ),
             );
-            args.base = None;
-            check::report(&args, session, None)
+            Ok(outcome)
         }
         (outcome, _) => outcome,
     }
