@@ -23,8 +23,8 @@ ALTER TABLE public.conversations
     ALTER COLUMN conversation_status DROP DEFAULT,
     ALTER COLUMN conversation_status DROP NOT NULL;
 
--- lockkeeper: ignore bulk-dml a rollback must bring the values back before old code reads them
-UPDATE public.conversations SET status = conversation_status WHERE status IS DISTINCT FROM conversation_status;
+-- Copies every row in one transaction; other writers of a row wait for it.
+UPDATE public.conversations SET status = conversation_status;
 
 ALTER TABLE public.conversations
     ALTER COLUMN status SET DEFAULT 'active',
