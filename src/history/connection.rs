@@ -72,6 +72,7 @@ pub(crate) struct Facts {
     /// A sign that something stands between us and the server.
     pub(crate) server_port: Option<u16>,
     pub(crate) backend_age: f64,
+    pub(crate) pid: u32,
     /// Set by us: sessions are shared between clients, transaction by transaction.
     #[serde(skip)]
     pub(crate) transaction_pooler: bool,
@@ -257,15 +258,13 @@ impl<'a> Target<'a> {
         if !reused && !other_port {
             return false;
         }
-        let pid = "SELECT pg_catalog.pg_backend_pid()";
+        let (before, pid) = (self.facts.pid.to_string(), "SELECT pg_catalog.pg_backend_pid()");
         let mut ask = || -> Option<bool> {
-            let before = self.session.rows(pid).ok()?.value()?.to_owned();
             let mut second = db::connect(&self.address, &self.who.application_name()).ok()?;
+            // The second connection stays in a transaction while the first one asks: its end is its end.
             let other = second.rows(&format!("BEGIN; {pid}")).ok()?.value()?.to_owned();
             let after = self.session.rows(pid).ok()?.value()?.to_owned();
-            let shared = other == before || after != before;
-            second.execute("ROLLBACK").ok()?;
-            Some(shared)
+            Some(other == before || after != before)
         };
         ask().unwrap_or(false)
     }

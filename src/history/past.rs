@@ -115,7 +115,7 @@ fn look(settings: &Settings) -> String {
     let unfinished = format!(
         "SELECT json_agg(r) FROM (SELECT DISTINCT ON (version) version, description, direction, outcome, \
          {} AS at, actor, error FROM {runs} ORDER BY version, id DESC) r \
-         WHERE r.outcome IN ('started', 'step-done', 'partial', 'failed', 'cancelled')",
+         WHERE r.outcome IN ('started', 'step-done', 'partial', 'failed')",
         rfc3339("started_at")
     );
     let supabase = if settings.supabase == SupabaseHistory::Off {
@@ -174,7 +174,7 @@ BEGIN
             'history', history IS NOT NULL, 'readable', readable, 'step', coalesce(step, 0),
             'user_tables', tables, 'user_table', a_table,
             'supabase_history', theirs,
-            'watches_client', watches,
+            'pid', pg_backend_pid(), 'watches_client', watches,
             'server_port', inet_server_port(),
             'backend_age', coalesce((SELECT extract(epoch FROM clock_timestamp() - backend_start)
                                      FROM pg_stat_activity WHERE pid = pg_backend_pid()), 0))

@@ -1,6 +1,7 @@
 //! The one integration binary: everything here drives the program itself, against a real Postgres.
 
 mod action;
+mod crash;
 mod create;
 mod deploy;
 mod patterns;

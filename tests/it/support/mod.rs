@@ -4,6 +4,7 @@
 pub mod github;
 pub mod postgres;
 pub mod project;
+pub mod proxy;
 
 pub use postgres::Database;
 #[allow(unused_imports, reason = "as above")]
