@@ -28,14 +28,15 @@ use std::collections::BTreeMap;
 
 use super::{At, Catalog, Extension, Grantee, Nesting, QName, Relation, RelationKind, Session, Unit};
 use crate::sql::ast::{
-    self, CreateExtensionStmt, CreateSchemaStmt, DefElem, Node, NodeEnum, RangeVar, RoleSpec, RoleSpecType,
-    a_const,
+    self, CreateExtensionStmt, CreateSchemaStmt, DefElem, Node, NodeEnum, ObjectType, RangeVar, RoleSpec,
+    RoleSpecType, a_const,
 };
 
 impl Catalog {
     /// Applies one statement to the model and the session: with it, the locks that it takes.
     pub(crate) fn apply(&mut self, unit: &Unit, session: &mut Session) {
         self.hold(unit, session);
+        let moved = self.moved(&unit.node, session);
         if self.apply_settings(unit, session) {
             return;
         }
@@ -46,6 +47,36 @@ impl Catalog {
             guarded: unit.nesting == Nesting::Body { conditional: true },
         };
         change.statement(&unit.node);
+        // A lock stays on the table under its new name.
+        if let Some((from, to)) = moved
+            && let Some(held) = session.transaction.held.remove(&from)
+        {
+            session.transaction.held.insert(to, held);
+        }
+    }
+
+    /// The old and the new name of a relation that the statement renames or moves.
+    fn moved(&self, node: &NodeEnum, session: &Session) -> Option<(QName, QName)> {
+        let (range, schema, name) = match node {
+            NodeEnum::RenameStmt(rename) => {
+                let whole = matches!(
+                    rename.rename_type(),
+                    ObjectType::ObjectTable
+                        | ObjectType::ObjectView
+                        | ObjectType::ObjectMatview
+                        | ObjectType::ObjectForeignTable
+                        | ObjectType::ObjectSequence
+                );
+                (rename.relation.as_ref().filter(|_| whole)?, None, Some(&rename.newname))
+            }
+            NodeEnum::AlterObjectSchemaStmt(alter) => {
+                (alter.relation.as_ref()?, Some(&alter.newschema), None)
+            }
+            _ => return None,
+        };
+        let from = self.resolve_range(range, session);
+        let to = QName::new(schema.unwrap_or(&from.schema).clone(), name.unwrap_or(&from.name).clone());
+        Some((from, to))
     }
 
     /// Remembers the locks that the statement takes, to the end of the transaction.

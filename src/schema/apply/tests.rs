@@ -389,3 +389,27 @@ fn nothing_panics() {
         run(Catalog::default(), session.clone(), script);
     }
 }
+
+#[test]
+fn locks_are_held_to_the_end_of_the_transaction() {
+    let held = |script: &str| {
+        let (mut catalog, session) = unwrapped("create table t (a int); create table u (a int)");
+        catalog.forget_births();
+        let (_, session) = run(catalog, session, script);
+        let held = session
+            .transaction
+            .held
+            .iter()
+            .map(|(name, (mode, at))| format!("{name} {mode} {}", at.statement));
+        held.collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(
+        held(
+            "begin; select * from u; alter table t add b int; select * from t; create table n (a int); create index on n (a)"
+        ),
+        "public.t ACCESS EXCLUSIVE 3, public.u ACCESS SHARE 2"
+    );
+    assert_eq!(held("begin; alter table t add b int; commit"), "");
+    assert_eq!(held("begin; savepoint s; alter table t add b int; rollback to s"), "");
+    assert_eq!(held("begin; alter table t rename to z"), "public.z ACCESS EXCLUSIVE 2");
+}

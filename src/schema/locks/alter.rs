@@ -228,10 +228,12 @@ impl Claims<'_> {
 
     fn validate(&mut self, table: &QName, name: &str) -> (LockMode, Work) {
         let constraint = self.catalog.relation(table).and_then(|known| known.constraint(name));
-        if let Some(ConstraintKind::Foreign { target, .. }) = constraint.map(|known| &known.kind) {
+        let done = constraint.is_some_and(|known| known.validated);
+        if let Some(ConstraintKind::Foreign { target, .. }) = constraint.map(|known| &known.kind)
+            && !done
+        {
             self.claim_tree(&target.clone(), LockMode::RowShare, Work::Brief);
         }
-        let done = constraint.is_some_and(|known| known.validated);
         (LockMode::ShareUpdateExclusive, if done { Work::Brief } else { Work::Scan })
     }
 

@@ -2,9 +2,10 @@
 
 use super::{Claims, Work};
 use crate::lock::LockMode;
-use crate::schema::{ConstraintKind, QName, RelationKind};
+use crate::schema::{ConstraintKind, QName, RelationKind, Touch, touched};
 use crate::sql::ast::{
-    ColumnDef, ConstrType, Constraint, CreateStmt, IndexStmt, Node, NodeEnum, RangeVar, ViewStmt,
+    self, ColumnDef, ConstrType, Constraint, CreateFunctionStmt, CreateStmt, IndexStmt, Node, NodeEnum,
+    RangeVar, ViewStmt,
 };
 
 impl Claims<'_> {
@@ -129,6 +130,33 @@ impl Claims<'_> {
             self.claim(&name, LockMode::AccessExclusive, Work::Brief);
         }
         self.expressions([&create.query]);
+    }
+
+    /// A body in SQL is analyzed when the function is created, which opens its tables.
+    pub(super) fn create_routine(&mut self, create: &CreateFunctionStmt) {
+        let option = |name: &str| {
+            create.options.iter().find_map(|node| match &node.node {
+                Some(NodeEnum::DefElem(option)) if option.defname == name => option.arg.as_deref(),
+                _ => None,
+            })
+        };
+        let in_sql = option("language").and_then(ast::string).is_none_or(|language| language == "sql");
+        let text = match option("as").and_then(|body| body.node.as_ref()) {
+            Some(NodeEnum::List(list)) if in_sql => list.items.first().and_then(ast::string),
+            _ => None,
+        };
+        for node in text.and_then(|text| crate::sql::parse(text).ok()).unwrap_or_default() {
+            let Some(node) = node.node else { continue };
+            for (range, touch) in touched(&node) {
+                let name = self.resolve(range);
+                let mode = match touch {
+                    Touch::Read => LockMode::AccessShare,
+                    Touch::LockRows => LockMode::RowShare,
+                    Touch::Write => LockMode::RowExclusive,
+                };
+                self.claim(&name, mode, Work::Brief);
+            }
+        }
     }
 
     pub(super) fn published(&mut self, objects: &[Node]) {

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use super::{Catalog, Lookup, QName, Session, is_system};
 use crate::{
     lock::LockMode,
-    sql::ast::{Name, Node, NodeEnum, RangeVar},
+    sql::ast::{AlterPublicationAction, Name, Node, NodeEnum, RangeVar},
 };
 
 /// How much work the statement does while it holds the lock.
@@ -97,7 +97,16 @@ impl Claims<'_> {
                 self.ranges(&create.relations, LockMode::ShareUpdateExclusive, Work::Brief);
             }
             NodeEnum::CreatePublicationStmt(create) => self.published(&create.pubobjects),
-            NodeEnum::AlterPublicationStmt(alter) => self.published(&alter.pubobjects),
+            NodeEnum::CreateFunctionStmt(create) => self.create_routine(create),
+            NodeEnum::AlterPublicationStmt(alter) => {
+                self.published(&alter.pubobjects);
+                // SET takes every other table out.
+                if alter.action() == AlterPublicationAction::ApSetObjects {
+                    for table in self.catalog.publications.get(&alter.pubname).into_iter().flatten() {
+                        self.claim(table, LockMode::ShareUpdateExclusive, Work::Brief);
+                    }
+                }
+            }
             NodeEnum::CreateSchemaStmt(create) => {
                 create
                     .schema_elts

@@ -16,6 +16,8 @@ const GIVEN: &str = "
     create table d (id int, q pos);
     create function vol() returns int language sql volatile as 'select 1';
     create function stab() returns int language sql stable as 'select 1';
+    alter table b add constraint later foreign key (id) references a not valid;
+    create publication pub for table b;
     create trigger g before insert on a for each row execute function f();";
 
 fn check(statement: &str, expected: &str) {
@@ -91,7 +93,8 @@ fn constraints() {
     check("alter table a add constraint u unique using index a_x", "a AE Brief");
     check("alter table a add constraint u primary key using index a_x", "a AE Scan");
     check("alter table a add exclude using gist (x with =)", "a AE IndexBuild");
-    check("alter table b validate constraint b_a_id_fkey", "a RS Brief, b SUE Brief");
+    check("alter table b validate constraint b_a_id_fkey", "b SUE Brief");
+    check("alter table b validate constraint later", "a RS Brief, b SUE Scan");
     check("alter table b validate constraint unknown", "b SUE Scan");
     check("alter table b drop constraint b_a_id_fkey", "a AE Brief, b AE Brief");
     check("alter domain pos add check (value > 2)", "d S Scan");
@@ -156,6 +159,12 @@ fn the_rest() {
     check("insert into lone select id, now() from d", "d AS Scan, lone RE Rows");
     check("with gone as (delete from b returning *) select * from gone", "b RE Rows");
     check("alter publication pub add table a", "a SUE Brief");
+    check("alter publication pub set table a", "a SUE Brief, b SUE Brief");
+    check(
+        "create function w() returns void language sql as 'delete from lone; select * from d'",
+        "d AS Brief, lone RE Brief",
+    );
+    check("create function w() returns void language plpgsql as 'begin delete from lone; end'", "");
     check("select * from pg_class, information_schema.tables", "");
     check("grant select on a to anon", "");
 }
