@@ -19,6 +19,9 @@ mod column_type_rescan;
 mod column_type_rewrite;
 mod combinable_alter;
 mod create_partition_locks_parent;
+mod concurrent_index_retry_trap;
+mod concurrent_index_under_timeout;
+mod concurrently_unsupported;
 mod create_trigger_lock;
 mod db_audit;
 mod detach_partition_not_concurrent;
@@ -31,6 +34,7 @@ mod drop_cascade;
 mod drop_column;
 mod drop_column_takes_key;
 mod drop_database;
+mod drop_index_not_concurrent;
 mod drop_object;
 mod drop_partition_locks_parent;
 mod drop_schema;
@@ -42,6 +46,8 @@ mod enum_add_value_tx_pg11;
 mod enum_value_added;
 mod enum_value_used_same_transaction;
 mod explicit_lock_table;
+mod fk_without_index;
+mod forbidden_in_transaction;
 mod function_overload_ambiguity;
 mod function_volatility_change;
 mod generated_column_change;
@@ -49,6 +55,8 @@ mod heavy_ctas;
 mod identifier_too_long;
 mod identity_change;
 mod if_not_exists_noop;
+mod index_corruption_pg14;
+mod index_not_concurrent;
 mod ineffective_lock_timeout;
 mod inheritance_change;
 mod irreversible_up;
@@ -68,11 +76,16 @@ pub(super) mod parse_error;
 mod partition_bound_mismatch;
 mod psql_only_syntax;
 mod reg_type_column;
+mod partitioned_index_locks_all;
+mod psql_only_syntax;
+mod redundant_index;
+mod reindex_not_concurrent;
 mod rename_column;
 mod rename_enum_value;
 mod rename_routine_or_type;
 mod rename_schema;
 mod rename_table;
+mod replace_index_gap;
 mod replaces_live_code;
 mod replica_identity_change;
 mod session_state_leak;
@@ -98,6 +111,7 @@ mod unreadable_file;
 pub(super) mod unused_suppression;
 mod vacuum_full_or_cluster;
 mod view_replace_incompatible;
+mod wide_index;
 
 /// In alphabetical order, one a line.
 #[rustfmt::skip]
@@ -118,6 +132,9 @@ pub(crate) static ALL: &[&Rule] = &[
     &column_type_rewrite::RULE,
     &combinable_alter::RULE,
     &create_partition_locks_parent::RULE,
+    &concurrent_index_retry_trap::RULE,
+    &concurrent_index_under_timeout::RULE,
+    &concurrently_unsupported::RULE,
     &create_trigger_lock::RULE,
     &db_audit::RULE,
     &detach_partition_not_concurrent::RULE,
@@ -130,6 +147,7 @@ pub(crate) static ALL: &[&Rule] = &[
     &drop_column::RULE,
     &drop_column_takes_key::RULE,
     &drop_database::RULE,
+    &drop_index_not_concurrent::RULE,
     &drop_object::RULE,
     &drop_partition_locks_parent::RULE,
     &drop_schema::RULE,
@@ -141,6 +159,8 @@ pub(crate) static ALL: &[&Rule] = &[
     &enum_value_added::RULE,
     &enum_value_used_same_transaction::RULE,
     &explicit_lock_table::RULE,
+    &fk_without_index::RULE,
+    &forbidden_in_transaction::RULE,
     &function_overload_ambiguity::RULE,
     &function_volatility_change::RULE,
     &generated_column_change::RULE,
@@ -152,6 +172,11 @@ pub(crate) static ALL: &[&Rule] = &[
     &inheritance_change::RULE,
     &irreversible_up::RULE,
     &lossy_type_change::RULE,
+    &index_corruption_pg14::RULE,
+    &index_not_concurrent::RULE,
+    &ineffective_lock_timeout::RULE,
+    &inheritance_change::RULE,
+    &irreversible_up::RULE,
     &matview_refresh_blocks_reads::RULE,
     &missing_down::RULE,
     &missing_lock_timeout::RULE,
@@ -167,11 +192,16 @@ pub(crate) static ALL: &[&Rule] = &[
     &partition_bound_mismatch::RULE,
     &psql_only_syntax::RULE,
     &reg_type_column::RULE,
+    &partitioned_index_locks_all::RULE,
+    &psql_only_syntax::RULE,
+    &redundant_index::RULE,
+    &reindex_not_concurrent::RULE,
     &rename_column::RULE,
     &rename_enum_value::RULE,
     &rename_routine_or_type::RULE,
     &rename_schema::RULE,
     &rename_table::RULE,
+    &replace_index_gap::RULE,
     &replaces_live_code::RULE,
     &replica_identity_change::RULE,
     &session_state_leak::RULE,
@@ -186,6 +216,7 @@ pub(crate) static ALL: &[&Rule] = &[
     &supabase_cli_runs_down::RULE,
     &table_without_primary_key::RULE,
     &toggle_logged_rewrite::RULE,
+    &supabase_cli_runs_down::RULE,
     &transaction_control::RULE,
     &triggers_disabled::RULE,
     &truncate::RULE,
@@ -197,4 +228,5 @@ pub(crate) static ALL: &[&Rule] = &[
     &unused_suppression::RULE,
     &vacuum_full_or_cluster::RULE,
     &view_replace_incompatible::RULE,
+    &wide_index::RULE,
 ];

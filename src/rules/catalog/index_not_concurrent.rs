@@ -1,0 +1,85 @@
+//! `CREATE INDEX` that blocks writes while it builds.
+
+use crate::{
+    finding::{Category, Severity},
+    lock::LockMode,
+    rules::{Check, Context, Rule, Sink, common},
+    schema::{QName, RelationKind},
+    sql::ast::{IndexStmt, NodeEnum},
+};
+
+pub(super) static RULE: Rule = Rule {
+    name: "index-not-concurrent",
+    category: Category::Lock,
+    severity: Severity::Error,
+    summary: "builds an index while writes to the table wait",
+    why: "A plain `CREATE INDEX` holds SHARE on the table from the first row it reads to the commit: \
+          every INSERT, UPDATE and DELETE queues up behind the build.",
+    instead: "Build it with `CREATE INDEX CONCURRENTLY`, in a file of its own marked `-- lockkeeper: \
+              transaction off`. Drop an invalid leftover of an earlier try first.",
+    sources: &[
+        "https://www.postgresql.org/docs/current/sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY",
+        "https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES",
+    ],
+    peers: &[
+        "sq:require-concurrent-index-creation",
+        "eu:E6",
+        "sm:add_index",
+        "sm:add_reference",
+        "at:PG101",
+        "pgls:require-concurrent-index-creation",
+        "pf:create-index-not-concurrent",
+        "ps:add-index-non-concurrent",
+        "sfm:require-concurrent-index",
+        "pgm:PGM001",
+        "bb:index_create_concurrently",
+        "pgr:unsafe/non-concurrent-index-creation",
+        "dml:CREATE_INDEX",
+        "djz:#29",
+        "sqlfluff:PG01",
+        "psd:INDEX_BUILD",
+        "gl:add_index",
+    ],
+    takes: Some(LockMode::Share),
+    given: "create table public.orders (id bigint primary key, note text, total int);
+            alter table public.orders enable row level security;",
+    bad: &[
+        "create index orders_note_idx on public.orders (note);",
+        "CREATE UNIQUE INDEX ON orders USING btree (lower(note)) WHERE total > 0;",
+        "-- lockkeeper: transaction off\ncreate index orders_note_idx on public.orders (note);",
+        "do $$ begin\n  create index orders_note_idx on public.orders (note);\nend $$;",
+    ],
+    good: &[
+        "-- lockkeeper: transaction off\ndrop index concurrently if exists public.orders_note_idx;\ncreate index concurrently orders_note_idx on public.orders (note);",
+        "create table app.notes (id bigint primary key, body text);\ncreate index on app.notes (body);",
+        "create temporary table picked as select id from public.orders where id = 1;\ncreate index on picked (id);",
+    ],
+    checks: &[Check::Statement(check)],
+    ..Rule::BLANK
+};
+
+fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
+    let NodeEnum::IndexStmt(index) = context.node else { return };
+    let Some(range) = &index.relation else { return };
+    let table = context.resolve(range);
+    if index.concurrent || !context.is_live(&table) || common::index_is_there(context, index, &table) {
+        return;
+    }
+    // On a partitioned table `partitioned-index-locks-all` speaks; `ON ONLY` it builds nothing, and
+    // is written for nothing else.
+    let partitioned = common::is_kind(context, &table, RelationKind::PartitionedTable);
+    if partitioned || (!range.inh && context.relation(&table).is_none()) {
+        return;
+    }
+    let report = sink.report(message(index, &table)).on(&table);
+    if let Some(text) = common::with_concurrently(context) {
+        report.replace(text);
+    } else if let Some(text) = common::build_concurrently(index, &table) {
+        report.suggest(text);
+    }
+}
+
+fn message(index: &IndexStmt, table: &QName) -> String {
+    let index = common::index_name(index, table).name;
+    format!("builds index `{index}` under {} until it commits", common::blocks(LockMode::Share, table))
+}

@@ -1,0 +1,83 @@
+//! An index dropped before the one that takes its place is built.
+
+use crate::{
+    finding::{Category, Severity},
+    rules::{ChangeContext, Check, Rule, Sink, common},
+    schema::{Index, QName, Relation, Session, Transaction, Unit},
+    sql::ast::{self, NodeEnum, ObjectType},
+};
+
+pub(super) static RULE: Rule = Rule {
+    name: "replace-index-gap",
+    category: Category::Lock,
+    severity: Severity::Warning,
+    summary: "drops an index before its replacement is built",
+    why: "Between the two statements, and for as long as the new index builds, the queries that used \
+          the old one read the whole table.",
+    instead: "Build the new index first, drop the old one afterwards, and rename the new one if the \
+              name must stay.",
+    sources: &["https://www.postgresql.org/docs/current/sql-reindex.html#SQL-REINDEX-CONCURRENTLY"],
+    peers: &["om:replace_index"],
+    given: "create table public.orders (id bigint primary key, note text, code text);
+            alter table public.orders enable row level security;
+            create index orders_note_idx on public.orders (note);",
+    bad: &[
+        "-- lockkeeper: transaction off\ndrop index concurrently public.orders_note_idx;\ncreate index concurrently orders_note_code_idx on public.orders (note, code);",
+        "-- lockkeeper: transaction off\ndrop index concurrently if exists orders_note_idx;\ncreate index concurrently orders_note_idx on orders (note) where code is not null;",
+    ],
+    good: &[
+        "-- lockkeeper: transaction off\ncreate index concurrently orders_note_code_idx on public.orders (note, code);\ndrop index concurrently public.orders_note_idx;",
+        "-- lockkeeper: transaction off\ndrop index concurrently public.orders_note_idx;\ncreate index concurrently orders_code_idx on public.orders (code);",
+        "-- lockkeeper: transaction off\ndrop index concurrently if exists public.orders_code_idx;\ncreate index concurrently orders_code_idx on public.orders (code);",
+    ],
+    checks: &[Check::Change(check)],
+    ..Rule::BLANK
+};
+
+fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
+    for (at, unit) in context.units.iter().enumerate() {
+        let NodeEnum::DropStmt(drop) = &unit.node else { continue };
+        if drop.remove_type() != ObjectType::ObjectIndex {
+            continue;
+        }
+        for name in drop.objects.iter().filter_map(ast::name) {
+            let Some((table, index)) = before(context, &name) else { continue };
+            let (earlier, later) = (&context.units[..at], &context.units[at + 1..]);
+            let covered = earlier.iter().any(|unit| replaces(context, unit, table, index));
+            let Some(built) = later.iter().find(|unit| replaces(context, unit, table, index)) else { continue };
+            if covered {
+                continue;
+            }
+            let message = format!(
+                "drops index `{}` of `{}` before statement {} builds the one that replaces it: queries have neither \
+                 meanwhile",
+                index.name, table.name, built.at.statement
+            );
+            sink.report_at(unit.at, unit.span.clone(), message).on(&table.name).lock(None).suggest(format!(
+                "{};\n{};",
+                built.text.trim(),
+                unit.text.trim()
+            ));
+        }
+    }
+}
+
+/// The index of that name as it was before the change.
+fn before<'a>(context: &ChangeContext<'a>, name: &ast::Name) -> Option<(&'a Relation, &'a Index)> {
+    let session = Session::new(Transaction::default());
+    let schemas = name.schema.clone().map_or(session.search_path, |schema| vec![schema]);
+    schemas
+        .into_iter()
+        .find_map(|schema| context.before.index(&QName::new(schema, name.name.clone())))
+        .filter(|(_, index)| index.constraint.is_none())
+}
+
+/// Whether the statement builds an index on that table that starts with the same column.
+fn replaces(context: &ChangeContext<'_>, unit: &Unit, table: &Relation, index: &Index) -> bool {
+    let NodeEnum::IndexStmt(create) = &unit.node else { return false };
+    let Some(range) = &create.relation else { return false };
+    let session = Session::new(Transaction::default());
+    let leading = common::plain_columns(index).and_then(|columns| columns.into_iter().next());
+    let first = common::key_columns(create).into_iter().next().flatten();
+    context.after.resolve_range(range, &session) == table.name && leading.is_some() && leading == first
+}
