@@ -177,171 +177,6 @@ fn switched_on(element: &DefElem) -> bool {
     }
 }
 
-/// Calls `visit` for an expression and everything in it.
-pub(crate) fn walk<'a>(node: &'a Node, visit: &mut impl FnMut(&'a NodeEnum)) {
-    fn boxed<'a>(node: &'a Option<Box<Node>>, visit: &mut impl FnMut(&'a NodeEnum)) {
-        if let Some(node) = node {
-            walk(node, visit);
-        }
-    }
-    fn all<'a>(nodes: &'a [Node], visit: &mut impl FnMut(&'a NodeEnum)) {
-        nodes.iter().for_each(|node| walk(node, visit));
-    }
-    let Some(node) = &node.node else { return };
-    visit(node);
-    match node {
-        NodeEnum::AExpr(it) => {
-            boxed(&it.lexpr, visit);
-            boxed(&it.rexpr, visit);
-        }
-        NodeEnum::BoolExpr(it) => all(&it.args, visit),
-        NodeEnum::FuncCall(it) => {
-            all(&it.args, visit);
-            all(&it.agg_order, visit);
-            boxed(&it.agg_filter, visit);
-        }
-        NodeEnum::NamedArgExpr(it) => boxed(&it.arg, visit),
-        NodeEnum::TypeCast(it) => boxed(&it.arg, visit),
-        NodeEnum::CollateClause(it) => boxed(&it.arg, visit),
-        NodeEnum::NullTest(it) => boxed(&it.arg, visit),
-        NodeEnum::BooleanTest(it) => boxed(&it.arg, visit),
-        NodeEnum::CaseExpr(it) => {
-            boxed(&it.arg, visit);
-            all(&it.args, visit);
-            boxed(&it.defresult, visit);
-        }
-        NodeEnum::CaseWhen(it) => {
-            boxed(&it.expr, visit);
-            boxed(&it.result, visit);
-        }
-        NodeEnum::CoalesceExpr(it) => all(&it.args, visit),
-        NodeEnum::MinMaxExpr(it) => all(&it.args, visit),
-        NodeEnum::AArrayExpr(it) => all(&it.elements, visit),
-        NodeEnum::RowExpr(it) => all(&it.args, visit),
-        NodeEnum::XmlExpr(it) => {
-            all(&it.named_args, visit);
-            all(&it.args, visit);
-        }
-        NodeEnum::List(it) => all(&it.items, visit),
-        NodeEnum::AIndirection(it) => {
-            boxed(&it.arg, visit);
-            all(&it.indirection, visit);
-        }
-        NodeEnum::AIndices(it) => {
-            boxed(&it.lidx, visit);
-            boxed(&it.uidx, visit);
-        }
-        NodeEnum::SubLink(it) => boxed(&it.testexpr, visit),
-        NodeEnum::SortBy(it) => boxed(&it.node, visit),
-        NodeEnum::ResTarget(it) => boxed(&it.val, visit),
-        _ => {}
-    }
-}
-
-/// The columns that an expression reads, sorted, once each.
-pub(crate) fn columns_read(node: &Node) -> Vec<String> {
-    let mut found = Vec::new();
-    walk(node, &mut |node| found.extend(column_of(node)));
-    found.sort();
-    found.dedup();
-    found
-}
-
-/// The column that a bare reference names.
-fn column_of(node: &NodeEnum) -> Option<String> {
-    let NodeEnum::ColumnRef(reference) = node else { return None };
-    ast::strings(&reference.fields).pop()
-}
-
-fn is_column(node: &Option<Box<Node>>, column: &str) -> bool {
-    node.as_ref().and_then(|node| node.node.as_ref()).and_then(column_of).is_some_and(|name| name == column)
-}
-
-/// Whether a value is a constant: a literal, with casts and signs around it.
-pub(crate) fn is_constant(node: &Node) -> bool {
-    match &node.node {
-        Some(NodeEnum::AConst(_)) => true,
-        Some(NodeEnum::TypeCast(cast)) => cast.arg.as_deref().is_some_and(is_constant),
-        Some(NodeEnum::AArrayExpr(array)) => array.elements.iter().all(is_constant),
-        Some(NodeEnum::AExpr(it)) => {
-            it.kind() == AExprKind::AexprOp
-                && it.lexpr.as_deref().is_none_or(is_constant)
-                && it.rexpr.as_deref().is_none_or(is_constant)
-        }
-        _ => false,
-    }
-}
-
-/// Whether a row for which the check is not false has a value in the column, as Postgres proves it
-/// before `SET NOT NULL` (`NotNullImpliedByRelConstraints`): verified on 15 to 18 for `c IS NOT
-/// NULL`, `NOT (c IS NULL)`, `c IS DISTINCT FROM NULL`, one of these `= true`, a conjunction with
-/// one and a disjunction of only such. `length(c) > 0` is null for a null, hence proves nothing.
-pub(crate) fn proves_not_null(check: &Node, column: &str) -> bool {
-    let Some(node) = &check.node else { return false };
-    match node {
-        NodeEnum::NullTest(test) => {
-            test.nulltesttype() == NullTestType::IsNotNull && is_column(&test.arg, column)
-        }
-        NodeEnum::BoolExpr(expression) => match expression.boolop() {
-            BoolExprType::AndExpr => expression.args.iter().any(|arg| proves_not_null(arg, column)),
-            BoolExprType::OrExpr => expression.args.iter().all(|arg| proves_not_null(arg, column)),
-            BoolExprType::NotExpr => expression.args.iter().any(|arg| is_null_test(arg, column)),
-            BoolExprType::Undefined => false,
-        },
-        NodeEnum::AExpr(expression) => match expression.kind() {
-            AExprKind::AexprDistinct => {
-                let null = |side: &Option<Box<Node>>| side.as_deref().is_some_and(is_null);
-                (is_column(&expression.lexpr, column) && null(&expression.rexpr))
-                    || (is_column(&expression.rexpr, column) && null(&expression.lexpr))
-            }
-            AExprKind::AexprOp if ast::strings(&expression.name) == ["="] => {
-                let sides = [&expression.lexpr, &expression.rexpr];
-                let proof =
-                    |at: usize| sides[at].as_deref().is_some_and(|side| proves_not_null(side, column));
-                let truth = |at: usize| sides[at].as_deref().is_some_and(is_true);
-                (proof(0) && truth(1)) || (proof(1) && truth(0))
-            }
-            _ => false,
-        },
-        _ => false,
-    }
-}
-
-fn is_null_test(node: &Node, column: &str) -> bool {
-    match &node.node {
-        Some(NodeEnum::NullTest(test)) => {
-            test.nulltesttype() == NullTestType::IsNull && is_column(&test.arg, column)
-        }
-        Some(NodeEnum::AExpr(it)) if it.kind() == AExprKind::AexprNotDistinct => {
-            is_column(&it.lexpr, column) && it.rexpr.as_deref().is_some_and(is_null)
-        }
-        Some(NodeEnum::BoolExpr(it)) if it.boolop() == BoolExprType::OrExpr => {
-            it.args.iter().any(|arg| is_null_test(arg, column))
-        }
-        _ => false,
-    }
-}
-
-fn is_true(node: &Node) -> bool {
-    match &node.node {
-        Some(NodeEnum::AConst(constant)) => {
-            matches!(&constant.val, Some(a_const::Val::Boolval(value)) if value.boolval)
-        }
-        _ => false,
-    }
-}
-
-/// Whether a validated check of the relation proves that the column holds no null.
-pub(crate) fn is_proven_not_null(relation: &Relation, column: &str) -> bool {
-    relation.constraints.iter().filter(|constraint| constraint.validated && constraint.enforced).any(
-        |constraint| match &constraint.kind {
-            ConstraintKind::Check { expression } => proves_not_null(expression, column),
-            ConstraintKind::NotNull { column: other } => other == column,
-            _ => false,
-        },
-    )
-}
-
 /// The index that a `DROP INDEX` or `REINDEX INDEX` names, and the relation that it is on.
 pub(crate) fn find_index<'a>(context: &Context<'a>, name: &Name) -> Option<(&'a Relation, &'a Index)> {
     let schemas: Vec<&str> = match &name.schema {
@@ -503,42 +338,44 @@ pub(crate) fn add_constraint(
     }))
 }
 
+/// An expression as SQL.
+pub(crate) fn expression_sql(expression: &Node) -> Option<String> {
+    let target = ast::ResTarget { val: Some(Box::new(expression.clone())), ..Default::default() };
+    let select = ast::SelectStmt {
+        target_list: vec![Node { node: Some(NodeEnum::ResTarget(Box::new(target))) }],
+        limit_option: ast::LimitOption::Default as i32,
+        op: ast::SetOperation::SetopNone as i32,
+        ..Default::default()
+    };
+    let text = sql::deparse(&NodeEnum::SelectStmt(Box::new(select)))?;
+    text.strip_prefix("SELECT ").map(str::to_owned)
+}
+
+/// A type as SQL.
+pub(crate) fn type_sql(name: &ast::TypeName) -> Option<String> {
+    let null = ast::AConst { isnull: true, ..Default::default() };
+    let cast = ast::TypeCast {
+        arg: Some(Box::new(Node { node: Some(NodeEnum::AConst(null)) })),
+        type_name: Some(name.clone()),
+        location: -1,
+    };
+    let text = expression_sql(&Node { node: Some(NodeEnum::TypeCast(Box::new(cast))) })?;
+    text.strip_prefix("NULL::").map(str::to_owned)
+}
+
+/// A unique index built concurrently, and the constraint made of it.
+pub(crate) fn using_index(table: &QName, name: &str, columns: &[String], kind: &str, nulls: &str) -> String {
+    let index = QName::new(table.schema.clone(), name).sql();
+    let (table, name, columns) = (table.sql(), sql::ident(name), list(columns));
+    format!(
+        "{OFF}\nDROP INDEX CONCURRENTLY IF EXISTS {index};\nCREATE UNIQUE INDEX CONCURRENTLY {name} ON {table} \
+         ({columns}){nulls};\n\n-- next file:\nALTER TABLE {table} ADD CONSTRAINT {name} {kind} USING INDEX {name};"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn check_of(text: &str) -> Box<Node> {
-        let nodes = sql::parse(&format!("alter table t add constraint c check ({text})")).unwrap();
-        let Some(NodeEnum::AlterTableStmt(alter)) = &nodes[0].node else { panic!() };
-        let Some(NodeEnum::AlterTableCmd(command)) = &alter.cmds[0].node else { panic!() };
-        constraint(command).unwrap().raw_expr.clone().unwrap()
-    }
-
-    #[test]
-    fn proofs_are_those_of_postgres() {
-        for proof in [
-            "c is not null",
-            "not (c is null)",
-            "c is distinct from null",
-            "(c is not null) = true",
-            "not (c is null) and c <> '-'",
-            "(c is not null and a > 0) or (c is not null and a < 0)",
-            "t.c is not null",
-        ] {
-            assert!(proves_not_null(&check_of(proof), "c"), "{proof}");
-        }
-        for none in [
-            "length(c) > 0",
-            "c is not null or a > 0",
-            "a is not null",
-            "(c is not null) is true",
-            "row(c, a) is not null",
-            "coalesce(c, null) is not null",
-            "num_nulls(c) = 0",
-        ] {
-            assert!(!proves_not_null(&check_of(none), "c"), "{none}");
-        }
-    }
 
     #[test]
     fn finds_the_keyword_where_it_is_one() {
@@ -565,5 +402,16 @@ mod tests {
             chosen_name(&QName::new("public", "orders"), &["a".into(), "b".into()], "key"),
             "orders_a_b_key"
         );
+    }
+
+    #[test]
+    fn writes_expressions_and_types() {
+        let nodes =
+            sql::parse("alter table t add column a numeric(10,2)[] default lower('x') || 'y'").unwrap();
+        let Some(NodeEnum::AlterTableStmt(alter)) = &nodes[0].node else { panic!() };
+        let Some(NodeEnum::AlterTableCmd(command)) = &alter.cmds[0].node else { panic!() };
+        let column = added_column(command).unwrap();
+        assert_eq!(expression_sql(default(column).unwrap()).as_deref(), Some("lower('x') || 'y'"));
+        assert_eq!(type_sql(column.type_name.as_ref().unwrap()).as_deref(), Some("numeric(10, 2)[]"));
     }
 }

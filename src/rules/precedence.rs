@@ -24,6 +24,7 @@ const REPLACES: &[(&str, &[&str])] = &[
     ("psql-only-syntax", &["shadow-failure", "parse-error"]),
     ("transaction-control", &["shadow-failure"]),
     ("policy-invalid-clause", &["shadow-failure", "parse-error"]),
+    ("not-valid-unsupported", &["parse-error"]),
     ("duplicate-column", &["shadow-failure", "broken-dependency"]),
     ("view-replace-incompatible", &["shadow-failure"]),
     ("enum-value-used-same-transaction", &["shadow-failure"]),

@@ -57,6 +57,11 @@ pub(crate) fn string(node: &Node) -> Option<&str> {
     }
 }
 
+/// A `String` node.
+pub(crate) fn string_node(text: &str) -> Node {
+    Node { node: Some(NodeEnum::String(pg_query::protobuf::String { sval: text.to_owned() })) }
+}
+
 /// The texts of a list of `String` nodes.
 pub(crate) fn strings(nodes: &[Node]) -> Vec<String> {
     nodes.iter().filter_map(string).map(str::to_owned).collect()

@@ -42,9 +42,13 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     let table = context.resolve(range);
     let name = common::index_name(index, &table);
     let message = if index.idxname.is_empty() {
-        format!("builds an index of `{table}` concurrently without a name: a retry after an abort builds another")
+        format!(
+            "builds an index of `{table}` concurrently without a name: a retry after an abort builds another"
+        )
     } else if index.if_not_exists && !dropped_before(context, &name.name) {
-        format!("builds `{name}` with IF NOT EXISTS: a retry after an abort keeps the INVALID index and says it is done")
+        format!(
+            "builds `{name}` with IF NOT EXISTS: a retry after an abort keeps the INVALID index and says it is done"
+        )
     } else {
         return;
     };

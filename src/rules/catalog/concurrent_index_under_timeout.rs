@@ -52,7 +52,11 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         NodeEnum::IndexStmt(index) if index.concurrent => {
             let Some(range) = &index.relation else { return };
             let table = context.resolve(range);
-            (format!("builds index `{}` concurrently", common::index_name(index, &table).name), Some(table), true)
+            (
+                format!("builds index `{}` concurrently", common::index_name(index, &table).name),
+                Some(table),
+                true,
+            )
         }
         NodeEnum::ReindexStmt(reindex)
             if common::option_on(&reindex.params, "concurrently") == Some(true) =>
@@ -63,7 +67,8 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         }
         NodeEnum::AlterTableStmt(_) => {
             let Some((table, commands)) = context.alter_table() else { return };
-            let validated = commands.into_iter().find(|command| is(command, AlterTableType::AtValidateConstraint));
+            let validated =
+                commands.into_iter().find(|command| is(command, AlterTableType::AtValidateConstraint));
             let Some(command) = validated.filter(|_| context.is_live(&table)) else { return };
             (format!("validates `{}` of `{table}`", command.name), Some(table), false)
         }
@@ -74,7 +79,8 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     }
     let Some((setting, value)) = in_force(context, waits_for_all) else { return };
     let left = if waits_for_all { " and leaves it INVALID" } else { "" };
-    let mut report = sink.report(format!("{what} under `{setting} = {value:?}`, which aborts it halfway{left}"));
+    let mut report =
+        sink.report(format!("{what} under `{setting} = {value:?}`, which aborts it halfway{left}"));
     if let Some(table) = &table {
         report = report.on(table);
     }

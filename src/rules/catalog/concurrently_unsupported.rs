@@ -114,7 +114,9 @@ fn refused(context: &Context<'_>) -> Option<Refusal> {
         NodeEnum::RefreshMatViewStmt(refresh) if refresh.concurrent => {
             let view = context.resolve(refresh.relation.as_ref()?);
             if refresh.skip_data {
-                let why = format!("refreshes `{view}` CONCURRENTLY and WITH NO DATA, which exclude each other (42601)");
+                let why = format!(
+                    "refreshes `{view}` CONCURRENTLY and WITH NO DATA, which exclude each other (42601)"
+                );
                 return Some((Some(view), why, None));
             }
             refresh_view(context, view)
@@ -130,7 +132,10 @@ fn drop_index(context: &Context<'_>, drop: &ast::DropStmt) -> Option<Refusal> {
         format!("{}\n{}", common::OFF, names.iter().map(one).collect::<Vec<_>>().join("\n"))
     };
     if names.len() > 1 {
-        let why = format!("drops {} indexes in one DROP INDEX CONCURRENTLY, which takes only one (0A000)", names.len());
+        let why = format!(
+            "drops {} indexes in one DROP INDEX CONCURRENTLY, which takes only one (0A000)",
+            names.len()
+        );
         return Some((None, why, Some(each())));
     }
     let name = names.first()?;
@@ -144,7 +149,8 @@ fn drop_index(context: &Context<'_>, drop: &ast::DropStmt) -> Option<Refusal> {
             "drops index `{}`, which constraint `{constraint}` of `{}` needs: Postgres refuses (2BP01)",
             index.name, table.name
         );
-        let drop = format!("ALTER TABLE {} DROP CONSTRAINT {};", table.name.sql(), crate::sql::ident(constraint));
+        let drop =
+            format!("ALTER TABLE {} DROP CONSTRAINT {};", table.name.sql(), crate::sql::ident(constraint));
         return Some((Some(table.name.clone()), why, Some(drop)));
     }
     index.on_partitioned.then(|| {
@@ -163,7 +169,8 @@ fn refresh_view(context: &Context<'_>, view: QName) -> Option<Refusal> {
         return None;
     }
     if !relation.populated {
-        let why = format!("refreshes `{view}` concurrently, which Postgres refuses (55000) until it is populated");
+        let why =
+            format!("refreshes `{view}` concurrently, which Postgres refuses (55000) until it is populated");
         let plain = format!("REFRESH MATERIALIZED VIEW {};", view.sql());
         return Some((Some(view), why, Some(plain)));
     }

@@ -75,12 +75,15 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
                 (known.name.clone(), Some(table.name.clone()))
             }
             // Where the history is known and never made it, IF EXISTS finds nothing.
-            None if drop.missing_ok && (context.catalog.has_history || context.catalog.dropped.contains(&index)) => {
+            None if drop.missing_ok
+                && (context.catalog.has_history || context.catalog.dropped.contains(&index)) =>
+            {
                 continue;
             }
             None => (index, None),
         };
-        let place = table.as_ref().map_or_else(|| "the table of the index".into(), |table| format!("`{table}`"));
+        let place =
+            table.as_ref().map_or_else(|| "the table of the index".into(), |table| format!("`{table}`"));
         let message = format!(
             "drops index `{index}` under ACCESS EXCLUSIVE on {place}: {} while it waits for the lock and \
              until it commits",

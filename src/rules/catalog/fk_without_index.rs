@@ -4,7 +4,7 @@ use crate::{
     finding::{Category, Severity},
     lock::LockMode,
     rules::{ChangeContext, Check, Rule, Sink, common},
-    schema::{ConstraintKind, Index, Relation, RelationKind},
+    schema::{ConstraintKind, Index, Relation, RelationKind, columns_in},
     sql::ast::{Node, NodeEnum, NullTestType},
 };
 
@@ -61,9 +61,15 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             let refused =
                 relation.kind == RelationKind::PartitionedTable && !constraint.validated && context.pg < 18;
             // A partition has its parent's key, and its parent's index.
-            let inherited = relation.partition_of.as_ref().and_then(|parent| context.after.relation(parent)).is_some_and(
-                |parent| parent.constraints.iter().any(|other| other.born == constraint.born && other.name == constraint.name),
-            );
+            let inherited =
+                relation.partition_of.as_ref().and_then(|parent| context.after.relation(parent)).is_some_and(
+                    |parent| {
+                        parent
+                            .constraints
+                            .iter()
+                            .any(|other| other.born == constraint.born && other.name == constraint.name)
+                    },
+                );
             if refused || inherited || is_covered(relation, columns) {
                 continue;
             }
@@ -81,7 +87,9 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             let create = if relation.born.is_some() {
                 format!("CREATE INDEX {index} ON {table} ({columns});")
             } else if relation.kind == RelationKind::PartitionedTable {
-                format!("CREATE INDEX {index} ON ONLY {table} ({columns});\n-- then concurrently on each partition, and ALTER INDEX … ATTACH PARTITION")
+                format!(
+                    "CREATE INDEX {index} ON ONLY {table} ({columns});\n-- then concurrently on each partition, and ALTER INDEX … ATTACH PARTITION"
+                )
             } else {
                 format!("{}\nCREATE INDEX CONCURRENTLY {index} ON {table} ({columns});", common::OFF)
             };
@@ -94,7 +102,9 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
 fn is_covered(relation: &Relation, columns: &[String]) -> bool {
     let by_index = relation.indexes.iter().any(|index| {
         let serves = index.valid && matches!(index.method.as_str(), "btree" | "hash");
-        serves && leads(index, columns) && index.predicate.as_deref().is_none_or(|only| is_harmless(only, columns))
+        serves
+            && leads(index, columns)
+            && index.predicate.as_deref().is_none_or(|only| is_harmless(only, columns))
     });
     let by_key = relation.constraints.iter().any(|constraint| match &constraint.kind {
         ConstraintKind::Primary { columns: key } | ConstraintKind::Unique { columns: key } => {
@@ -127,7 +137,7 @@ fn is_harmless(predicate: &Node, columns: &[String]) -> bool {
     match &predicate.node {
         Some(NodeEnum::NullTest(test)) => {
             test.nulltesttype() == NullTestType::IsNotNull
-                && common::columns_read(predicate).iter().all(|column| columns.contains(column))
+                && columns_in(predicate).iter().all(|column| columns.contains(column))
         }
         Some(NodeEnum::BoolExpr(expression)) => {
             expression.boolop() == crate::sql::ast::BoolExprType::AndExpr

@@ -77,7 +77,8 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
 /// The callers of `PreventInTransactionBlock`:
 /// <https://github.com/postgres/postgres/blob/REL_17_STABLE/src/backend/tcop/utility.c>
 pub(super) fn refused(context: &Context<'_>) -> Option<&'static str> {
-    let partitioned = |name: &crate::schema::QName| common::is_kind(context, name, RelationKind::PartitionedTable);
+    let partitioned =
+        |name: &crate::schema::QName| common::is_kind(context, name, RelationKind::PartitionedTable);
     match context.node {
         NodeEnum::IndexStmt(index) if index.concurrent => Some("CREATE INDEX CONCURRENTLY"),
         NodeEnum::DropStmt(drop) if drop.concurrent && drop.remove_type() == ObjectType::ObjectIndex => {

@@ -8,6 +8,7 @@ mod add_column_volatile_default;
 mod add_domain_column;
 mod add_serial_or_identity;
 mod add_stored_generated;
+mod add_required_column;
 mod applied_migration_edited;
 mod attach_partition_scan;
 mod bad_migration_filename;
@@ -17,6 +18,7 @@ mod bulk_dml;
 mod change_column_default;
 mod column_type_rescan;
 mod column_type_rewrite;
+mod check_validates_rows;
 mod combinable_alter;
 mod create_partition_locks_parent;
 mod concurrent_index_retry_trap;
@@ -33,8 +35,11 @@ pub(super) mod down_not_inverse;
 mod drop_cascade;
 mod drop_column;
 mod drop_column_takes_key;
+mod drop_constraint;
 mod drop_database;
+mod drop_default;
 mod drop_index_not_concurrent;
+mod drop_not_null;
 mod drop_object;
 mod drop_partition_locks_parent;
 mod drop_schema;
@@ -45,7 +50,11 @@ mod empty_migration;
 mod enum_add_value_tx_pg11;
 mod enum_value_added;
 mod enum_value_used_same_transaction;
+mod exclusion_on_existing;
 mod explicit_lock_table;
+mod fk_locks_parent;
+mod fk_type_mismatch;
+mod fk_validates_rows;
 mod fk_without_index;
 mod forbidden_in_transaction;
 mod function_overload_ambiguity;
@@ -62,6 +71,7 @@ mod inheritance_change;
 mod irreversible_up;
 mod lossy_type_change;
 mod matview_refresh_blocks_reads;
+mod may_fail_on_data;
 mod missing_down;
 mod missing_lock_timeout;
 mod missing_statement_timeout;
@@ -69,6 +79,7 @@ mod move_table_rewrite;
 mod multi_table_lock_window;
 mod new_write_restriction;
 mod not_rerunnable;
+mod not_valid_unsupported;
 pub(super) mod opaque_sql;
 mod out_of_order_version;
 mod owner_change;
@@ -77,6 +88,8 @@ mod partition_bound_mismatch;
 mod psql_only_syntax;
 mod reg_type_column;
 mod partitioned_index_locks_all;
+mod pk_using_index_nullable;
+mod primary_key_builds_index;
 mod psql_only_syntax;
 mod redundant_index;
 mod reindex_not_concurrent;
@@ -89,6 +102,7 @@ mod replace_index_gap;
 mod replaces_live_code;
 mod replica_identity_change;
 mod session_state_leak;
+mod set_not_null_scan;
 mod setting_change;
 pub(super) mod shadow_failure;
 mod slow_work_after_strong_lock;
@@ -106,10 +120,13 @@ mod truncate;
 mod truncate_cascade;
 mod unclosed_transaction;
 pub(super) mod unforeseen_lock;
+mod unique_builds_index;
 mod unknown_directive;
 mod unreadable_file;
 pub(super) mod unused_suppression;
 mod vacuum_full_or_cluster;
+mod unvalidated_constraint_left;
+mod validated_in_same_transaction;
 mod view_replace_incompatible;
 mod wide_index;
 
@@ -121,6 +138,7 @@ pub(crate) static ALL: &[&Rule] = &[
     &add_domain_column::RULE,
     &add_serial_or_identity::RULE,
     &add_stored_generated::RULE,
+    &add_required_column::RULE,
     &applied_migration_edited::RULE,
     &attach_partition_scan::RULE,
     &bad_migration_filename::RULE,
@@ -130,6 +148,7 @@ pub(crate) static ALL: &[&Rule] = &[
     &change_column_default::RULE,
     &column_type_rescan::RULE,
     &column_type_rewrite::RULE,
+    &check_validates_rows::RULE,
     &combinable_alter::RULE,
     &create_partition_locks_parent::RULE,
     &concurrent_index_retry_trap::RULE,
@@ -146,8 +165,11 @@ pub(crate) static ALL: &[&Rule] = &[
     &drop_cascade::RULE,
     &drop_column::RULE,
     &drop_column_takes_key::RULE,
+    &drop_constraint::RULE,
     &drop_database::RULE,
+    &drop_default::RULE,
     &drop_index_not_concurrent::RULE,
+    &drop_not_null::RULE,
     &drop_object::RULE,
     &drop_partition_locks_parent::RULE,
     &drop_schema::RULE,
@@ -158,7 +180,11 @@ pub(crate) static ALL: &[&Rule] = &[
     &enum_add_value_tx_pg11::RULE,
     &enum_value_added::RULE,
     &enum_value_used_same_transaction::RULE,
+    &exclusion_on_existing::RULE,
     &explicit_lock_table::RULE,
+    &fk_locks_parent::RULE,
+    &fk_type_mismatch::RULE,
+    &fk_validates_rows::RULE,
     &fk_without_index::RULE,
     &forbidden_in_transaction::RULE,
     &function_overload_ambiguity::RULE,
@@ -178,6 +204,7 @@ pub(crate) static ALL: &[&Rule] = &[
     &inheritance_change::RULE,
     &irreversible_up::RULE,
     &matview_refresh_blocks_reads::RULE,
+    &may_fail_on_data::RULE,
     &missing_down::RULE,
     &missing_lock_timeout::RULE,
     &missing_statement_timeout::RULE,
@@ -185,6 +212,7 @@ pub(crate) static ALL: &[&Rule] = &[
     &multi_table_lock_window::RULE,
     &new_write_restriction::RULE,
     &not_rerunnable::RULE,
+    &not_valid_unsupported::RULE,
     &opaque_sql::RULE,
     &out_of_order_version::RULE,
     &owner_change::RULE,
@@ -193,6 +221,8 @@ pub(crate) static ALL: &[&Rule] = &[
     &psql_only_syntax::RULE,
     &reg_type_column::RULE,
     &partitioned_index_locks_all::RULE,
+    &pk_using_index_nullable::RULE,
+    &primary_key_builds_index::RULE,
     &psql_only_syntax::RULE,
     &redundant_index::RULE,
     &reindex_not_concurrent::RULE,
@@ -205,6 +235,7 @@ pub(crate) static ALL: &[&Rule] = &[
     &replaces_live_code::RULE,
     &replica_identity_change::RULE,
     &session_state_leak::RULE,
+    &set_not_null_scan::RULE,
     &setting_change::RULE,
     &shadow_failure::RULE,
     &slow_work_after_strong_lock::RULE,
@@ -223,10 +254,13 @@ pub(crate) static ALL: &[&Rule] = &[
     &truncate_cascade::RULE,
     &unclosed_transaction::RULE,
     &unforeseen_lock::RULE,
+    &unique_builds_index::RULE,
     &unknown_directive::RULE,
     &unreadable_file::RULE,
     &unused_suppression::RULE,
     &vacuum_full_or_cluster::RULE,
+    &unvalidated_constraint_left::RULE,
+    &validated_in_same_transaction::RULE,
     &view_replace_incompatible::RULE,
     &wide_index::RULE,
 ];

@@ -60,7 +60,8 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         Kind::ReindexObjectIndex | Kind::ReindexObjectTable => {
             let Some(range) = &reindex.relation else { return };
             let known = if reindex.kind() == Kind::ReindexObjectIndex {
-                common::find_index(context, &Name::of(range)).map(|(table, index)| (table, index.name.clone()))
+                common::find_index(context, &Name::of(range))
+                    .map(|(table, index)| (table, index.name.clone()))
             } else {
                 let table = context.resolve(range);
                 if !context.is_live(&table) {
@@ -110,9 +111,9 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
 /// The statement with `CONCURRENTLY`, other options kept.
 fn concurrently(reindex: &ReindexStmt) -> Option<String> {
     let mut reindex = reindex.clone();
-    reindex.params.retain(|node| {
-        !matches!(&node.node, Some(NodeEnum::DefElem(element)) if element.defname == "concurrently")
-    });
+    reindex.params.retain(
+        |node| !matches!(&node.node, Some(NodeEnum::DefElem(element)) if element.defname == "concurrently"),
+    );
     let plain = sql::deparse(&NodeEnum::ReindexStmt(reindex))?;
     ["INDEX", "TABLE", "SCHEMA", "DATABASE"].into_iter().find_map(|kind| {
         let at = plain.find(&format!(" {kind} "))? + 1 + kind.len();

@@ -44,7 +44,9 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             let Some((table, index)) = before(context, &name) else { continue };
             let (earlier, later) = (&context.units[..at], &context.units[at + 1..]);
             let covered = earlier.iter().any(|unit| replaces(context, unit, table, index));
-            let Some(built) = later.iter().find(|unit| replaces(context, unit, table, index)) else { continue };
+            let Some(built) = later.iter().find(|unit| replaces(context, unit, table, index)) else {
+                continue;
+            };
             if covered {
                 continue;
             }

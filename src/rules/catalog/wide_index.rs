@@ -17,7 +17,11 @@ pub(super) static RULE: Rule = Rule {
     instead: "Lead with the one or two columns that narrow the search most; add others with INCLUDE \
               where an index-only scan is wanted.",
     sources: &["https://www.postgresql.org/docs/current/indexes-multicolumn.html"],
-    peers: &["sm:add_index_columns", "pgr:general/index-elements-more-than-three", "bb:index_key_number_limit"],
+    peers: &[
+        "sm:add_index_columns",
+        "pgr:general/index-elements-more-than-three",
+        "bb:index_key_number_limit",
+    ],
     given: "create table public.orders (id bigint primary key, a int, b int, c int, d int);
             alter table public.orders enable row level security;",
     bad: &[
@@ -42,6 +46,8 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     let table = context.resolve(range);
     let name = common::index_name(index, &table);
     let columns = index.index_params.len();
-    sink.report(format!("builds index `{name}` of {columns} columns on `{table}`; few searches use the later ones"))
-        .on(&table);
+    sink.report(format!(
+        "builds index `{name}` of {columns} columns on `{table}`; few searches use the later ones"
+    ))
+    .on(&table);
 }
