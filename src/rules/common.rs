@@ -5,12 +5,12 @@
 use crate::{
     lock::LockMode,
     rules::Context,
-    schema::{ConstraintKind, Index, IndexColumn, Nesting, QName, Relation, RelationKind, TypeKind},
+    schema::{Index, IndexColumn, Nesting, QName, Relation, RelationKind, TypeKind},
     sql::{
         self,
         ast::{
-            self, AExprKind, AlterTableCmd, AlterTableType, BoolExprType, ColumnDef, ConstrType, Constraint,
-            DefElem, IndexStmt, Name, Node, NodeEnum, NullTestType, a_const,
+            self, AlterTableCmd, AlterTableType, ColumnDef, ConstrType, Constraint, DefElem, IndexStmt, Name,
+            Node, NodeEnum,
         },
     },
 };
@@ -338,19 +338,6 @@ pub(crate) fn add_constraint(
     }))
 }
 
-/// An expression as SQL.
-pub(crate) fn expression_sql(expression: &Node) -> Option<String> {
-    let target = ast::ResTarget { val: Some(Box::new(expression.clone())), ..Default::default() };
-    let select = ast::SelectStmt {
-        target_list: vec![Node { node: Some(NodeEnum::ResTarget(Box::new(target))) }],
-        limit_option: ast::LimitOption::Default as i32,
-        op: ast::SetOperation::SetopNone as i32,
-        ..Default::default()
-    };
-    let text = sql::deparse(&NodeEnum::SelectStmt(Box::new(select)))?;
-    text.strip_prefix("SELECT ").map(str::to_owned)
-}
-
 /// A type as SQL.
 pub(crate) fn type_sql(name: &ast::TypeName) -> Option<String> {
     let null = ast::AConst { isnull: true, ..Default::default() };
@@ -359,7 +346,7 @@ pub(crate) fn type_sql(name: &ast::TypeName) -> Option<String> {
         type_name: Some(name.clone()),
         location: -1,
     };
-    let text = expression_sql(&Node { node: Some(NodeEnum::TypeCast(Box::new(cast))) })?;
+    let text = sql::expression_text(&Node { node: Some(NodeEnum::TypeCast(Box::new(cast))) })?;
     text.strip_prefix("NULL::").map(str::to_owned)
 }
 
@@ -411,7 +398,7 @@ mod tests {
         let Some(NodeEnum::AlterTableStmt(alter)) = &nodes[0].node else { panic!() };
         let Some(NodeEnum::AlterTableCmd(command)) = &alter.cmds[0].node else { panic!() };
         let column = added_column(command).unwrap();
-        assert_eq!(expression_sql(default(column).unwrap()).as_deref(), Some("lower('x') || 'y'"));
+        assert_eq!(sql::expression_text(default(column).unwrap()).as_deref(), Some("lower('x') || 'y'"));
         assert_eq!(type_sql(column.type_name.as_ref().unwrap()).as_deref(), Some("numeric(10, 2)[]"));
     }
 }

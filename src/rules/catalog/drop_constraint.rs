@@ -5,7 +5,10 @@ use crate::{
     lock::LockMode,
     rules::{Check, Context, Rule, Sink, common, names::is},
     schema::{Constraint, ConstraintKind, Index, QName, Relation, columns_in, proves_not_null},
-    sql::ast::{self, AlterTableCmd, AlterTableType, ConstrType, NodeEnum, ObjectType},
+    sql::{
+        self,
+        ast::{self, AlterTableCmd, AlterTableType, ConstrType, NodeEnum, ObjectType},
+    },
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -153,7 +156,7 @@ fn unique_index(
     let gone = Gone::Key(columns);
     let same_predicate = |other: &Index| match (&other.predicate, &index.predicate) {
         (None, _) => true,
-        (Some(a), Some(b)) => common::expression_sql(a) == common::expression_sql(b),
+        (Some(a), Some(b)) => sql::expression_text(a) == sql::expression_text(b),
         (Some(_), None) => false,
     };
     let another = table.indexes.iter().any(|other| {

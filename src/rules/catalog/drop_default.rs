@@ -71,7 +71,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         let report =
             if context.direction == Direction::Down { report.severity(Severity::Info) } else { report };
         if let Some(value) =
-            column.and_then(|column| column.default.as_ref()).and_then(|value| common::expression_sql(value))
+            column.and_then(|column| column.default.as_ref()).and_then(|value| sql::expression_text(value))
         {
             let (table, name) = (table.sql(), sql::ident(&command.name));
             report.suggest(format!(

@@ -73,7 +73,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
                 let known = context.relation(&table).and_then(|relation| relation.constraint(&command.name));
                 let query = known.and_then(|constraint| match &constraint.kind {
                     ConstraintKind::Check { expression } => {
-                        Some(violations(&table, &common::expression_sql(expression)?))
+                        Some(violations(&table, &sql::expression_text(expression)?))
                     }
                     _ => None,
                 });
@@ -93,7 +93,7 @@ fn added(context: &Context<'_>, sink: &mut Sink<'_>, table: &QName, constraint: 
             say(sink, table, "two rows with the same key", Some(duplicates(table, &columns)));
         }
         ConstrType::ConstrCheck if constraint.is_enforced => {
-            let rule = constraint.raw_expr.as_deref().and_then(common::expression_sql);
+            let rule = constraint.raw_expr.as_deref().and_then(sql::expression_text);
             say(sink, table, "a row that breaks the check", rule.map(|rule| violations(table, &rule)));
         }
         ConstrType::ConstrForeign => {
