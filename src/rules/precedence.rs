@@ -63,12 +63,12 @@ fn replaces(winner: &Finding, loser: &Finding) -> bool {
     if !same_statement {
         return false;
     }
-    if FAILS.contains(&winner.rule) {
-        return matches!(loser.category, Category::Lock | Category::Rewrite)
-            || loser.rule == "shadow-failure";
-    }
     let listed = |rules: &&(&str, &[&str])| rules.0 == winner.rule && rules.1.contains(&loser.rule);
-    REPLACES.iter().any(|rules| listed(&rules)) && same_object(winner, loser)
+    if REPLACES.iter().any(|rules| listed(&rules)) {
+        return same_object(winner, loser);
+    }
+    FAILS.contains(&winner.rule)
+        && (matches!(loser.category, Category::Lock | Category::Rewrite) || loser.rule == "shadow-failure")
 }
 
 /// Unless both name one and they differ. A column belongs to its table.

@@ -3,7 +3,7 @@
 use crate::{
     finding::{Category, Severity},
     rules::{Check, Context, Rule, Sink, catalog::forbidden_in_transaction, common},
-    schema::{Nesting, QName, RelationKind},
+    schema::{QName, RelationKind},
     sql::ast::{
         self, AlterTableType, DropBehavior, Name, NodeEnum, ObjectType, PartitionCmd, ReindexObjectType,
     },
@@ -56,8 +56,7 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     // What fails already because of the transaction is said once.
-    let inside = context.in_transaction() || context.unit.nesting != Nesting::Top;
-    if inside && forbidden_in_transaction::refused(context).is_some() {
+    if forbidden_in_transaction::fails(context).is_some() {
         return;
     }
     let Some((object, why, instead)) = refused(context) else { return };

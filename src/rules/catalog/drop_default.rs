@@ -36,6 +36,7 @@ pub(super) static RULE: Rule = Rule {
         "alter table public.orders alter column kind set default 'fancy';",
         "alter table public.orders alter column note drop default;",
         "create table app.t (id bigint primary key, a int default 1);\nalter table app.t alter column a drop default;",
+        "alter table public.orders alter column kind drop default;\nalter table public.orders alter column kind set default 'new';",
         "alter table public.orders add column a int default 1;\nalter table public.orders alter column a drop default;",
     ],
     checks: &[Check::Statement(check)],
@@ -48,7 +49,19 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     if !context.is_live(&table) || common::is_kind(context, &table, RelationKind::View) {
         return;
     }
-    for command in commands.into_iter().filter(|command| drops(command)) {
+    let rest = common::rest_of_transaction(context);
+    let later: Vec<&AlterTableCmd> =
+        rest.iter().flat_map(|node| common::alters(context, node, &table)).collect();
+    for command in commands.iter().filter(|command| drops(command)) {
+        // Another value takes its place before anybody can see.
+        let replaced = commands.iter().chain(&later).any(|other| {
+            other.name == command.name
+                && (is(other, AlterTableType::AtAddIdentity)
+                    || (is(other, AlterTableType::AtColumnDefault) && !drops(other)))
+        });
+        if replaced {
+            continue;
+        }
         let column = context.relation(&table).and_then(|relation| relation.column(&command.name));
         if let Some(column) = column {
             let born_nullable = column.born.is_some() && !column.not_null;

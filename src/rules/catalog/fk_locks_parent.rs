@@ -5,7 +5,7 @@ use crate::{
     lock::LockMode,
     rules::{Check, Context, Rule, Sink, common, names::is},
     schema::QName,
-    sql::ast::{AlterTableType, ConstrType, Constraint, Node, NodeEnum, RangeVar},
+    sql::ast::{AlterTableType, ConstrType, Constraint, Name, Node, NodeEnum, RangeVar},
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -41,10 +41,17 @@ pub(super) static RULE: Rule = Rule {
 };
 
 fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
+    // A key to the table itself, which is not there yet.
+    let created = match context.node {
+        NodeEnum::CreateStmt(create) => {
+            create.relation.as_ref().map(|range| context.catalog.place(&Name::of(range), context.session))
+        }
+        _ => None,
+    };
     let mut parents: Vec<QName> = keys(context)
         .into_iter()
         .filter_map(|range| Some(context.resolve(range?)))
-        .filter(|parent| context.is_live(parent))
+        .filter(|parent| Some(parent) != created.as_ref() && context.is_live(parent))
         .collect();
     parents.sort();
     parents.dedup();

@@ -14,10 +14,11 @@ pub(super) static RULE: Rule = Rule {
     category: Category::Transaction,
     severity: Severity::Error,
     summary: "runs a statement inside a transaction that Postgres refuses there",
-    why: "The statement fails with SQLSTATE 25001 and the whole file is rolled back. A DO block or a \
-          routine is a transaction too, and so is a string of several statements sent at once.",
+    why: "The statement fails with SQLSTATE 25001 wherever the file is wrapped in a transaction, as most \
+          runners do. (Lockkeeper takes it out of the transaction, but then the file is no longer \
+          all or nothing, which it ought to say.) A DO block or a routine is always inside one.",
     instead: "Put the statement into a file of its own marked `-- lockkeeper: transaction off`: its \
-              statements are sent one by one.",
+              statements are sent one by one, each recorded.",
     sources: &[
         "https://www.postgresql.org/docs/current/sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY",
         "https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-MULTI-STATEMENT",
@@ -54,17 +55,14 @@ pub(super) static RULE: Rule = Rule {
 };
 
 fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
+    let Some(what) = fails(context) else { return };
     let nested = context.unit.nesting != Nesting::Top;
-    if !nested && !context.in_transaction() {
-        return;
-    }
-    let Some(what) = refused(context) else { return };
     let place = if nested {
         "a DO block or routine"
-    } else if context.session.transaction.runner {
-        "the transaction of its file"
-    } else {
+    } else if context.session.transaction.explicit {
         "the transaction that the file opened"
+    } else {
+        "the transaction of a file that does not say `transaction off`"
     };
     let report = sink.report(format!("runs `{what}` inside {place}, where Postgres refuses it (25001)"));
     if !nested {
@@ -72,11 +70,21 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     }
 }
 
+/// What the statement is called, if it refuses to run where it stands.
+///
+/// Our own runner takes such a statement out of the transaction by itself. A file that does not
+/// say so is still wrong: it loses its all-or-nothing without a word, and any other runner fails.
+pub(super) fn fails(context: &Context<'_>) -> Option<&'static str> {
+    let off = context.migration.transaction_off_in(context.direction);
+    let inside = context.unit.nesting != Nesting::Top || context.session.transaction.explicit || !off;
+    if inside { refused(context) } else { None }
+}
+
 /// What the statement is called, if it refuses to run in a transaction block.
 ///
 /// The callers of `PreventInTransactionBlock`:
 /// <https://github.com/postgres/postgres/blob/REL_17_STABLE/src/backend/tcop/utility.c>
-pub(super) fn refused(context: &Context<'_>) -> Option<&'static str> {
+fn refused(context: &Context<'_>) -> Option<&'static str> {
     let partitioned =
         |name: &crate::schema::QName| common::is_kind(context, name, RelationKind::PartitionedTable);
     match context.node {

@@ -22,8 +22,10 @@ pub(super) static RULE: Rule = Rule {
     takes: Some(LockMode::ShareUpdateExclusive),
     given: "create table public.orders (id bigint primary key, note text);
             alter table public.orders enable row level security;",
-    // Fires for a target of version 14 only: the examples of a rule run against the default one.
-    bad: &[],
+    bad: &[
+        "--: postgres.version = 14\n-- lockkeeper: transaction off\ndrop index concurrently if exists public.orders_note_idx;\ncreate index concurrently orders_note_idx on public.orders (note);",
+        "--: postgres.version = 14\n-- lockkeeper: transaction off\nreindex table concurrently public.orders;",
+    ],
     good: &[
         "-- lockkeeper: transaction off\ndrop index concurrently if exists public.orders_note_idx;\ncreate index concurrently orders_note_idx on public.orders (note);",
     ],

@@ -61,7 +61,7 @@ pub(super) static RULE: Rule = Rule {
         "create table app.t (id bigint primary key, a int);\nalter table app.t alter column a set not null;",
         "alter table public.orders add column tier text not null default 'free';\nalter table public.orders alter column tier set not null;",
     ],
-    also: &["new-write-restriction"],
+    also: &["new-write-restriction", "slow-work-after-strong-lock"],
     checks: &[Check::Statement(check)],
     ..Rule::BLANK
 };
