@@ -13,7 +13,7 @@ use super::{
     runner::comment_id,
 };
 use crate::{
-    commands::{Format, parse},
+    commands::{Command, Format, parse},
     error::Error,
     finding::Direction,
     github::{Fault, GitHub, comment::Summary, event::Event},
@@ -32,8 +32,7 @@ pub(super) fn up(
 ) -> Result<u8, Error> {
     let command = parse(&inputs.up_line()?)?;
     let nothing = Deploy::nothing(Direction::Up, inputs.flag("dry-run")?);
-    let (outcome, text) = session.capture(Format::Json, |session| command.run(session));
-    finish(outcome, &text, nothing, inputs, runner, session, outputs)
+    perform(&command, nothing, inputs, runner, session, outputs)
 }
 
 pub(super) fn down(
@@ -45,20 +44,19 @@ pub(super) fn down(
 ) -> Result<u8, Error> {
     let command = parse(&inputs.down_line(version)?)?;
     let nothing = Deploy::nothing(Direction::Down, inputs.flag("dry-run")?);
-    let (outcome, text) = session.capture(Format::Json, |session| command.run(session));
-    finish(outcome, &text, nothing, inputs, runner, session, outputs)
+    perform(&command, nothing, inputs, runner, session, outputs)
 }
 
-fn finish(
-    outcome: Result<u8, Error>,
-    text: &str,
+fn perform(
+    command: &Command,
     nothing: Deploy,
     inputs: &Inputs,
     runner: &Runner,
     session: &mut Session,
     outputs: &mut Outputs,
 ) -> Result<u8, Error> {
-    let mut deploy: Deploy = serde_json::from_str(text).unwrap_or(nothing);
+    let (outcome, text) = session.capture(Format::Json, |session| command.run(session));
+    let mut deploy: Deploy = serde_json::from_str(&text).unwrap_or(nothing);
     let ended_well = matches!(outcome, Ok(0));
     let told = outcome.as_ref().err().map(|error| (full_text(error), error.remedy()));
     let stopped = match &told {
@@ -77,12 +75,18 @@ fn finish(
     outputs.set("status", status_of(&deploy, ended_well));
     outputs.set("applied", serde_json::json!(versions).to_string());
     outputs.set("pending", serde_json::json!(deploy.pending).to_string());
-    keep(text, runner, session, outputs);
+    keep(&text, runner, session, outputs);
 
     let frame =
         Frame { commit: runner.commit.as_deref(), run_url: runner.run_url.as_deref(), ..Frame::default() };
-    let markdown = deploy.markdown(&frame, stopped);
+    let mut markdown = deploy.markdown(&frame, stopped);
     log(&deploy, session);
+    if deploy.dry_run && ended_well {
+        // What would be lost is said in words only, so it is asked for once more: nothing is changed.
+        let (_, plan) = session.capture(Format::Text, |session| command.run(session));
+        session.print(&quoted(&plan, session));
+        markdown.push_str(&format!("\n{}", escape::fenced("text", &plan)));
+    }
     if let Err(error) = summarize(&session.env, &markdown) {
         annotate(session, "warning", "Lockkeeper", &error.to_string());
     }
@@ -211,11 +215,7 @@ pub(super) fn look(
     let command = parse(&line)?;
     let name = &line[0];
     let (outcome, text) = session.capture(Format::Text, |session| command.run(session));
-    if session.on_a_runner() {
-        session.print(&escape::without_commands(&nonce(), &escape::log_text(&text)));
-    } else {
-        session.print(&text);
-    }
+    session.print(&quoted(&text, session));
     let sign = if matches!(outcome, Ok(0)) { "✅" } else { "❌" };
     let told = match &outcome {
         Ok(_) => text,
@@ -234,6 +234,15 @@ pub(super) fn look(
     };
     outputs.set("status", status);
     outcome
+}
+
+/// The words of a command, made harmless for a runner's log.
+fn quoted(text: &str, session: &Session) -> String {
+    if session.on_a_runner() {
+        escape::without_commands(&nonce(), &escape::log_text(text))
+    } else {
+        text.to_owned()
+    }
 }
 
 /// An error with its causes.
