@@ -4,7 +4,7 @@ use super::Change;
 use super::constraint::{joined, object_name};
 use super::table::index_name_columns;
 use crate::schema::{Index, IndexColumn, QName, RelationKind};
-use crate::sql::ast::{self, IndexElem, IndexStmt, Node, NodeEnum};
+use crate::sql::ast::{IndexElem, IndexStmt, Node, NodeEnum};
 
 impl Change<'_> {
     pub(super) fn create_index(&mut self, create: &IndexStmt) {

@@ -1,3 +1,5 @@
+//! Scripts in, the model out: one table of cases for each kind of object.
+
 use crate::schema::testing::{model, run, show, show_grants, unwrapped};
 use crate::schema::{Catalog, QName, Session, Transaction, TypeKind};
 use std::time::Duration;
