@@ -6,4 +6,5 @@ mod create;
 mod deploy;
 mod patterns;
 mod shadow;
+mod steps;
 mod support;

@@ -1,0 +1,193 @@
+//! Files that cannot run in one transaction: failures part-way, leftovers, resuming.
+
+use std::time::Duration;
+
+use crate::support::{Database, Project, Ran};
+
+const BASE: &str = "CREATE TABLE t (id int, note text); CREATE TABLE probe (what text);";
+
+fn project(up: &str) -> Project {
+    let project = Project::new();
+    project.migration("1_base", BASE, "DROP TABLE t; DROP TABLE probe;");
+    project.migration("2_steps", up, "SELECT 1;");
+    project
+}
+
+fn state(project: &Project, database: &Database) -> String {
+    let json = project.run_on(&database.url(), &["status", "--format", "json"]).expect(0).json();
+    json["migrations"][1]["state"].as_str().unwrap().to_owned()
+}
+
+const UP: &[&str] = &["up", "--skip-check", "--format", "json"];
+
+/// A unique build over duplicates leaves an INVALID index; with the data mended the next run drops
+/// it, builds it again, and goes on.
+#[test]
+fn an_invalid_index_is_dropped_and_built_again() {
+    let up = "INSERT INTO t VALUES (1), (1);\nCREATE UNIQUE INDEX CONCURRENTLY t_id ON t (id);\nINSERT INTO probe VALUES ('after');";
+    let (project, database) = (project(up), Database::create());
+    let ran = project.run_on(&database.url(), UP).expect(5);
+    assert_eq!(ran.json()["failed"]["state"], "partial");
+    assert_eq!(ran.json()["failed"]["statement"], 2);
+    assert_eq!(ran.json()["failed"]["line"], 3);
+    assert_eq!(state(&project, &database), "interrupted");
+    // Nothing has changed: it fails again, and the first statement is not run twice.
+    project.run_on(&database.url(), UP).expect(5);
+    assert_eq!(database.value("SELECT count(*) FROM t"), "2");
+    database.execute("UPDATE t SET id = 2 WHERE ctid = (SELECT max(ctid) FROM t)");
+    project.run_on(&database.url(), UP).expect(0).says("INVALID");
+    assert_eq!(database.value("SELECT indisvalid FROM pg_index WHERE indexrelid = 't_id'::regclass"), "t");
+    assert_eq!(database.value("SELECT count(*) FROM probe"), "1");
+    assert_eq!(state(&project, &database), "applied");
+}
+
+#[test]
+fn a_first_step_that_leaves_nothing_is_rolled_back() {
+    let (project, database) = (project("CREATE INDEX CONCURRENTLY i ON nope (id);"), Database::create());
+    let ran = project.run_on(&database.url(), UP).expect(4);
+    assert_eq!(ran.json()["failed"]["state"], "rolled-back");
+    assert_eq!(ran.json()["failed"]["sqlstate"], "42P01");
+    assert_eq!(state(&project, &database), "failed");
+    project.migration("2_steps", "CREATE INDEX CONCURRENTLY i ON t (id);", "");
+    project.run_on(&database.url(), UP).expect(0);
+}
+
+#[test]
+fn done_steps_must_stay_and_later_ones_may_be_mended() {
+    let broken = "INSERT INTO probe VALUES ('a');\nVACUUM t;\nSELECT 1/0;";
+    let (project, database) = (project(broken), Database::create());
+    project.run_on(&database.url(), UP).expect(5);
+    project.migration("2_steps", "INSERT INTO probe VALUES ('b');\nVACUUM t;\nSELECT 1;", "");
+    project.run_on(&database.url(), UP).expect(5).says("read differently now");
+    project.migration("2_steps", "INSERT INTO probe VALUES ('a'); -- a comment\nVACUUM t;\nSELECT 1;", "");
+    project.run_on(&database.url(), UP).expect(0);
+    assert_eq!(database.column("SELECT what FROM probe"), ["a"]);
+}
+
+/// An orphan finished what its runner recorded as begun: the same index is adopted, another one is not.
+#[test]
+fn a_valid_index_is_adopted_only_when_it_is_the_same() {
+    for (made, code) in [
+        ("CREATE INDEX i ON t USING btree (lower(note)) WHERE (id > 3)", 0),
+        ("CREATE INDEX i ON t (note)", 5),
+        ("CREATE UNIQUE INDEX i ON t (lower(note)) WHERE id > 3", 5),
+    ] {
+        let up = "CREATE INDEX CONCURRENTLY i ON public.t (lower(note)) WHERE id > 3;";
+        let (project, database) = (project(up), Database::create());
+        project.run_on(&database.url(), &["up", "--skip-check", "--steps", "1"]).expect(0);
+        database.execute(made);
+        database.execute(
+            "INSERT INTO lockkeeper.migration_runs (version, direction, outcome, started_at, statement_from, statement_to, statements, tool_version) \
+             VALUES (2, 'up', 'started', now(), 1, 1, 1, 'x')",
+        );
+        assert_eq!(state(&project, &database), "interrupted");
+        let ran = project.run_on(&database.url(), UP).expect(code);
+        if code == 5 {
+            ran.says("lockkeeper repair 2 --applied");
+            project
+                .run_on(&database.url(), &["repair", "2", "--applied", "--reason", "it will do"])
+                .expect(0);
+            assert_eq!(state(&project, &database), "applied");
+        } else {
+            ran.says("done already");
+        }
+    }
+}
+
+#[test]
+fn an_index_of_that_name_is_not_taken_for_ours() {
+    let (project, database) = (project("CREATE INDEX CONCURRENTLY i ON t (id);"), Database::create());
+    project.run_on(&database.url(), &["up", "--skip-check", "--steps", "1"]).expect(0);
+    database.execute("CREATE INDEX i ON t (id)");
+    project.run_on(&database.url(), UP).expect(4).says("already exists");
+}
+
+#[test]
+fn with_transaction_off_statements_commit_one_by_one() {
+    let up = "-- lockkeeper: transaction off\nINSERT INTO probe VALUES ('a');\nINSERT INTO probe VALUES ('b');\nSELECT 1/0;";
+    let (project, database) = (project(up), Database::create());
+    let ran = project.run_on(&database.url(), UP).expect(5);
+    assert_eq!(ran.json()["failed"]["statement"], 3);
+    assert_eq!(database.value("SELECT count(*) FROM probe"), "2");
+    project.migration("2_steps", &up.replace("1/0", "1"), "");
+    project.run_on(&database.url(), UP).expect(0);
+    assert_eq!(database.value("SELECT count(*) FROM probe"), "2");
+}
+
+#[test]
+fn procedures_may_commit_with_transaction_off() {
+    let up = "-- lockkeeper: transaction off\nCREATE PROCEDURE p() LANGUAGE plpgsql AS $$ BEGIN INSERT INTO probe VALUES ('1'); COMMIT; INSERT INTO probe VALUES ('2'); END $$;\nCALL p();";
+    let (project, database) = (project(up), Database::create());
+    project.run_on(&database.url(), UP).expect(0);
+    assert_eq!(database.value("SELECT count(*) FROM probe"), "2");
+}
+
+#[test]
+fn timeouts_of_the_file_count() {
+    let (project, database) = (Project::new(), Database::create());
+    let up = "-- lockkeeper: lock-timeout 1234ms\n-- lockkeeper: statement-timeout 5min\nCREATE TABLE seen AS SELECT current_setting('lock_timeout') AS l, current_setting('statement_timeout') AS s;";
+    project.migration("1_timeouts", up, "");
+    project.migration(
+        "2_after",
+        "INSERT INTO seen SELECT current_setting('lock_timeout'), current_setting('statement_timeout');",
+        "",
+    );
+    project.run_on(&database.url(), UP).expect(0);
+    assert_eq!(database.column("SELECT l || ' ' || s FROM seen"), ["1234ms 5min", "3s 0"]);
+}
+
+/// The runner dies hard while the server works: the server notices and gives up, and the next run
+/// starts afresh.
+#[test]
+fn a_killed_runner_leaves_no_orphan() {
+    let up = "INSERT INTO probe VALUES ('a'); SELECT pg_sleep(30);";
+    let (project, database) = (project(up), Database::create());
+    let mut child = project.start_on(&database.url(), UP);
+    std::thread::sleep(Duration::from_millis(1000));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    project.migration("2_steps", "INSERT INTO probe VALUES ('b');", "");
+    let begun = std::time::Instant::now();
+    project.run_on(&database.url(), UP).expect(0);
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    assert_eq!(database.column("SELECT what FROM probe"), ["b"]);
+}
+
+#[test]
+fn an_interrupted_build_is_said_and_healed() {
+    let (project, database) = (project("CREATE INDEX CONCURRENTLY i ON t (id);"), Database::create());
+    project.run_on(&database.url(), &["up", "--skip-check", "--steps", "1"]).expect(0);
+    // The build waits for this transaction to end.
+    let mut old = database.client();
+    old.batch_execute("BEGIN; INSERT INTO t VALUES (1)").unwrap();
+    let child = project.start_on(&database.url(), UP);
+    std::thread::sleep(Duration::from_millis(1000));
+    std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let ran = Ran::of(child.wait_with_output().unwrap()).expect(130);
+    assert_eq!(ran.json()["failed"]["state"], "partial", "{}", ran.stderr);
+    old.batch_execute("COMMIT").unwrap();
+    assert_eq!(state(&project, &database), "interrupted");
+    project.run_on(&database.url(), UP).expect(0);
+    assert_eq!(database.value("SELECT indisvalid FROM pg_index WHERE indexrelid = 'i'::regclass"), "t");
+}
+
+#[test]
+fn a_down_outside_a_transaction_goes_step_by_step() {
+    let (project, database) = (project("CREATE INDEX CONCURRENTLY i ON t (id);"), Database::create());
+    project.migration(
+        "2_steps",
+        "CREATE INDEX CONCURRENTLY i ON t (id);",
+        "DROP INDEX CONCURRENTLY i;\nSELECT 1/0;",
+    );
+    project.run_on(&database.url(), UP).expect(0);
+    project.run_on(&database.url(), &["down"]).expect(5);
+    assert_eq!(state(&project, &database), "interrupted");
+    project.run_on(&database.url(), UP).expect(5).says("the rollback of 2 stopped part-way");
+    project.migration(
+        "2_steps",
+        "CREATE INDEX CONCURRENTLY i ON t (id);",
+        "DROP INDEX CONCURRENTLY i;\nSELECT 1;",
+    );
+    project.run_on(&database.url(), &["down", "--down-from", "file"]).expect(0);
+    assert_eq!(database.column("SELECT version FROM lockkeeper.schema_migrations"), ["1"]);
+}
