@@ -57,9 +57,10 @@ impl Binaries {
         }
         let mut found: Vec<Self> = Vec::new();
         for candidate in candidates(env) {
-            if let Some(binaries) = Self::at(&candidate)
-                && found.iter().all(|other| other.bin != binaries.bin)
-            {
+            // Before the programs are asked: several ways lead to the same folder.
+            let real = fs::canonicalize(candidate.join("postgres"));
+            let known = real.is_ok_and(|real| found.iter().any(|other| real.parent() == Some(&other.bin)));
+            if let (false, Some(binaries)) = (known, Self::at(&candidate)) {
                 found.push(binaries);
             }
         }

@@ -11,6 +11,7 @@ use std::{
     time::SystemTime,
 };
 
+use super::{binaries::User, folder::hand_over};
 use crate::{env::Env, secret::Secret};
 
 /// What all entries together may take.
@@ -41,10 +42,10 @@ impl Cache {
 
     /// Copies an entry to `data`, which must not exist, and returns the superuser's password in it
     /// and what was noted about it.
-    pub(super) fn fetch(&self, key: &str, data: &Path) -> Option<(Secret, String)> {
+    pub(super) fn fetch(&self, key: &str, data: &Path, owner: Option<User>) -> Option<(Secret, String)> {
         let entry = self.root.join(key);
         let password = fs::read_to_string(entry.join("password")).ok()?;
-        if let Err(error) = copy(&entry.join("data"), data) {
+        if let Err(error) = copy(&entry.join("data"), data, owner) {
             log::debug!("the cached shadow {key} is not usable: {error}");
             let _ = fs::remove_dir_all(data);
             return None;
@@ -58,7 +59,7 @@ impl Cache {
     /// Keeps a copy of a data directory at rest. A failure costs the next run time, nothing else.
     pub(super) fn store(&self, key: &str, data: &Path, password: &Secret, notes: &str) {
         let kept = tempfile::Builder::new().prefix("new-").tempdir_in(&self.root).and_then(|new| {
-            copy(data, &new.path().join("data"))?;
+            copy(data, &new.path().join("data"), None)?;
             fs::write(new.path().join("notes"), notes)?;
             fs::write(new.path().join("password"), password.expose())?;
             fs::write(new.path().join("used"), "")?;
@@ -103,18 +104,23 @@ impl Cache {
     }
 }
 
-/// Copies a folder and all in it, without the lock file of a server.
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
+/// Copies a folder and all in it, for `owner`, without what a server makes again by itself: its lock
+/// file, and the maps of free and visible pages (`_fsm`, `_vm`), which are a third of all files.
+fn copy(from: &Path, to: &Path, owner: Option<User>) -> io::Result<()> {
     fs::create_dir(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
-        let target = to.join(entry.file_name());
+        let name = entry.file_name();
+        let text = name.to_string_lossy();
+        let target = to.join(&name);
         if entry.file_type()?.is_dir() {
-            copy(&entry.path(), &target)?;
-        } else if entry.file_name() != "postmaster.pid" {
-            fs::copy(entry.path(), target)?;
+            copy(&entry.path(), &target, owner)?;
+        } else if text != "postmaster.pid" && !text.ends_with("_fsm") && !text.ends_with("_vm") {
+            fs::copy(entry.path(), &target)?;
+            hand_over(&target, owner)?;
         }
     }
+    hand_over(to, owner)?;
     fs::set_permissions(to, fs::metadata(from)?.permissions())
 }
 
@@ -147,10 +153,10 @@ mod tests {
         cache.store("key", &data, &Secret::new("one"), "noted");
         cache.store("key", &data, &Secret::new("two"), "");
         let copy = home.path().join("copy");
-        let (password, notes) = cache.fetch("key", &copy).unwrap();
+        let (password, notes) = cache.fetch("key", &copy, None).unwrap();
         assert_eq!((password.expose(), notes.as_str()), ("one", "noted"));
         assert!(copy.join("PG_VERSION").exists() && !copy.join("postmaster.pid").exists());
-        assert!(cache.fetch("other", &home.path().join("x")).is_none());
+        assert!(cache.fetch("other", &home.path().join("x"), None).is_none());
         assert_eq!(fs::read_dir(home.path().join("lockkeeper/shadow")).unwrap().count(), 1);
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use postgres::Client;
+
 use super::{
     catalog::Snapshot,
     diagnose::{self, Circumstances},
@@ -63,7 +65,8 @@ impl Part<'_> {
         drop(observer);
         let separate = self.separately(&migration.up)?;
 
-        let mut up = self.section(&migration.up, true)?;
+        let mut observer = self.stage.observer()?;
+        let mut up = self.section(&mut observer, &migration.up, true)?;
         for trace in &mut up.traces {
             if let Some(alone) = separate.get(&trace.statement) {
                 trace.locks.clone_from(&alone.locks);
@@ -80,7 +83,6 @@ impl Part<'_> {
         if rehearsal.failure.is_some() {
             return Ok(rehearsal);
         }
-        let mut observer = self.stage.observer()?;
         let after_up = Snapshot::take(&mut observer)?;
         self.stand_ins(&mut observer, &before, &after_up, &mut rehearsal.not_verified);
         if self.assertions {
@@ -97,8 +99,7 @@ impl Part<'_> {
             rehearsal.not_verified.push("there is no DOWN to rehearse".into());
             return Ok(rehearsal);
         };
-        drop(observer);
-        let ran = self.section(down, true)?;
+        let ran = self.section(&mut observer, down, true)?;
         rehearsal.down = ran.traces;
         rehearsal.failure = ran.failure;
         if let Some(why) = ran.unverifiable {
@@ -108,19 +109,16 @@ impl Part<'_> {
         if rehearsal.failure.is_some() {
             return Ok(rehearsal);
         }
-        let mut observer = self.stage.observer()?;
         let after_down = Snapshot::take(&mut observer)?;
         self.differences(&before, &after_down, &difference::DOWN, &mut rehearsal);
         if seeded {
             rehearsal.difference.extend(fixtures::lost(&rows_before, &fixtures::rows(&mut observer)));
         }
-        drop(observer);
-        let again = self.section(&migration.up, false)?;
+        let again = self.section(&mut observer, &migration.up, false)?;
         if let Some(mut failure) = again.failure {
             failure.message = format!("after DOWN, UP cannot be applied again: {}", failure.message);
             rehearsal.failure = Some(failure);
         } else {
-            let mut observer = self.stage.observer()?;
             let second = Snapshot::take(&mut observer)?;
             self.differences(&after_up, &second, &difference::SECOND_UP, &mut rehearsal);
         }
@@ -147,13 +145,7 @@ impl Part<'_> {
     }
 
     /// Says which extensions that the migration uses are only stand-ins.
-    fn stand_ins(
-        &self,
-        observer: &mut postgres::Client,
-        before: &Snapshot,
-        after: &Snapshot,
-        notes: &mut Vec<String>,
-    ) {
+    fn stand_ins(&self, observer: &mut Client, before: &Snapshot, after: &Snapshot, notes: &mut Vec<String>) {
         let text = self.migration.up.sql.to_lowercase();
         let rows = observer
             .query(
@@ -174,7 +166,7 @@ impl Part<'_> {
     }
 
     /// Runs a section as a deploy would: what can be in a transaction in one, what cannot alone.
-    fn section(&self, section: &Section, traced: bool) -> Result<Ran, Error> {
+    fn section(&self, observer: &mut Client, section: &Section, traced: bool) -> Result<Ran, Error> {
         let pieces: Vec<&Piece> = section.cut.pieces.iter().collect();
         if let Some(piece) = pieces.iter().find(|piece| piece.kind != PieceKind::Statement) {
             let line = section.place(piece.body.clone()).line;
@@ -182,9 +174,8 @@ impl Part<'_> {
             return Ok(Ran { unverifiable: Some(why), ..Ran::default() });
         }
         let mut actor = self.stage.actor(false)?;
-        let mut observer = self.stage.observer()?;
         let mut tracer = match traced {
-            true => Some(Tracer::new(&mut observer).map_err(untraced)?),
+            true => Some(Tracer::new(observer).map_err(untraced)?),
             false => None,
         };
         let mut ran = Ran::default();
@@ -198,7 +189,7 @@ impl Part<'_> {
                 let sql = &section.sql[pieces[first].body.clone()];
                 let mut trace = StatementTrace { statement: first + 1, ..StatementTrace::default() };
                 let result = match &mut tracer {
-                    Some(tracer) => tracer.outside(self.stage, &mut observer, &mut actor, sql, &mut trace),
+                    Some(tracer) => tracer.outside(self.stage, observer, &mut actor, sql, &mut trace),
                     None => actor.run(sql).map(|duration| trace.duration = duration),
                 };
                 notices.extend(actor.take_notices());
@@ -217,7 +208,7 @@ impl Part<'_> {
                 let mut result = actor.run(sql).map(|duration| trace.duration = duration);
                 if let (Some(tracer), Ok(())) = (&mut tracer, &result) {
                     // Fails where the statement ended the session, or made looking impossible.
-                    result = tracer.after(&mut observer, &mut actor, sql, &mut trace);
+                    result = tracer.after(observer, &mut actor, sql, &mut trace);
                 }
                 notices.extend(actor.take_notices());
                 if let Err(error) = result {

@@ -36,6 +36,7 @@ const SETTINGS: &[&str] = &[
     "synchronous_commit=off",
     "wal_level=logical",
     "max_wal_size=256MB",
+    "min_wal_size=2MB",
     "autovacuum=off",
     "jit=off",
     "max_connections=24",

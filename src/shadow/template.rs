@@ -48,7 +48,7 @@ pub(crate) struct Recipe {
 }
 
 /// Changes when data directories made by an older version must not be used any more.
-const FORMAT: &str = "2";
+const FORMAT: &str = "3";
 
 impl Recipe {
     /// Hash of everything that goes into the initial state.
@@ -95,8 +95,7 @@ pub(super) fn provide(
     if let Some(cache) = &cache {
         for (at, state) in states.iter().map(Some).chain([None]).enumerate() {
             let key = state.map_or(key.as_str(), String::as_str);
-            if let Some((password, notes)) = cache.fetch(key, &folder.data()) {
-                folder.give(&folder.data())?;
+            if let Some((password, notes)) = cache.fetch(key, &folder.data(), folder.user) {
                 return Ok((start(folder, password)?, state.map(|_| (at, notes))));
             }
         }
