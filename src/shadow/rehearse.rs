@@ -289,7 +289,9 @@ impl Part<'_> {
             return Ok(traces);
         }
         drop(observer);
-        let (source, copy) = (self.stage.name(), "lockkeeper_trace");
+        let source = self.stage.name();
+        let copy = format!("{source}_trace");
+        let copy = copy.as_str();
         let quoted = sql::ident(&source);
         let (elsewhere, _) = self.stage.database("template1");
         let Ok(mut maker) = elsewhere.connect(postgres::NoTls) else { return Ok(traces) };
