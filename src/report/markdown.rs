@@ -242,7 +242,9 @@ fn file_block(report: &CheckReport, file: &FileReport, frame: &Frame<'_>, detail
         .take(detail.per_file)
         .partition(|finding| finding.severity == Severity::Info);
     let timeline = if detail.timeline { timeline::mermaid(file) } else { None };
-    let difference = detail.per_file > 0 && !file.difference.is_empty();
+    // The rule about it names the objects and the repair already.
+    let told = loud.iter().any(|finding| finding.rule == "down-not-inverse");
+    let difference = detail.per_file > 0 && !told && !file.difference.is_empty();
     if loud.is_empty() && infos.is_empty() && timeline.is_none() && !difference {
         return (String::new(), 0);
     }

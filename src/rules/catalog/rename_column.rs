@@ -89,7 +89,7 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
         )
         .object(format!("{table}.{old}"))
         .suggest(format!(
-            "ALTER TABLE {} ADD COLUMN {} /* same type as {} */;\n-- keep both in step, backfill, move the code, then drop {}:\n-- lockkeeper pattern rename-column table={table} from={old} to={new}",
+            "ALTER TABLE {} ADD COLUMN {} /* same type as {} */;\n-- keep both in step, backfill, move the code, then drop {}:\n-- lockkeeper pattern rename-column table={table} from={old} to={new} type='<its type>'",
             table.sql(),
             sql::ident(new),
             sql::ident(old),
