@@ -1,6 +1,7 @@
 //! The one integration binary: everything here drives the program itself, against a real Postgres.
 
 mod action;
+mod check;
 mod crash;
 mod create;
 mod deploy;
@@ -8,3 +9,4 @@ mod patterns;
 mod shadow;
 mod steps;
 mod support;
+mod tidy;

@@ -18,7 +18,6 @@ pub(super) static RULE: Rule = Rule {
     peers: &["sq:transaction-nesting", "pgls:transaction-nesting", "bb:statement_disallow_commit"],
     bad: &["select 1;\ncommit;\nbegin;\nselect 2;"],
     good: &[
-        "begin;\nselect 1;\ncommit;",
         "savepoint a;\nselect 1;\nrelease savepoint a;",
         "-- lockkeeper: transaction off\nbegin;\nselect 1;\ncommit;\nselect 2;",
         "do $$ begin perform 1; end $$;",

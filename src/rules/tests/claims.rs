@@ -9,15 +9,16 @@ use super::example::Example;
 use crate::{
     finding::Direction,
     lock::LockMode,
-    migration::Migration,
+    migration::{Migration, Section},
     rules::{ALL, Rule},
     shadow::Server,
+    sql,
 };
 
 /// What examples may take for granted.
 const PLATFORM: &str = include_str!("platform.sql");
 
-/// A server, and a database that each example gets a copy of.
+/// A server, and a database that each rule gets copies of.
 struct Lab {
     server: Server,
     copies: usize,
@@ -42,6 +43,43 @@ impl Lab {
         let mut client = self.server.connect(self.server.admin(), &name).unwrap();
         client.batch_execute(rule.given).map_err(|error| format!("given: {}", explain(&error)))?;
         Ok(client)
+    }
+
+    /// Runs an example, UP of each file and then DOWN; `None`: it is for a newer Postgres than ours.
+    ///
+    /// One that is a single transaction is undone afterwards, so that `kept`, the rule's database,
+    /// serves the next one too: making databases is what takes the time.
+    fn run(
+        &mut self,
+        rule: &Rule,
+        text: &str,
+        kept: &mut Option<Client>,
+    ) -> Option<Result<(Seen, bool), String>> {
+        let example = Example::read(rule, text);
+        if example.config.postgres.version.is_some_and(|version| version > self.server.major()) {
+            return None;
+        }
+        let set = example.change_set();
+        let wrapped = |migration: &Migration| {
+            let modes = |section: &Section| sql::modes(&section.sql, &section.cut, false);
+            !migration.transaction_off() && modes(&migration.up).iter().all(Option::is_none)
+        };
+        let all_wrapped = set.migrations.iter().all(wrapped);
+        let undone = all_wrapped && set.migrations.len() == 1 && set.migrations[0].down.is_none();
+        let client = match kept.take().filter(|_| undone).map_or_else(|| self.database(rule), Ok) {
+            Ok(client) => client,
+            Err(error) => return Some(Err(error)),
+        };
+        let mut bench = Bench { client, seen: Seen::default(), undone };
+        let ups = set.migrations.iter().map(|migration| (migration, Direction::Up));
+        let downs = set.migrations.iter().rev().map(|migration| (migration, Direction::Down));
+        for (migration, direction) in ups.chain(downs) {
+            if let Err(error) = bench.section(migration, direction, wrapped(migration)) {
+                return Some(Err(error));
+            }
+        }
+        *kept = Some(bench.client).filter(|_| undone);
+        Some(Ok((bench.seen, all_wrapped)))
     }
 }
 
@@ -71,63 +109,42 @@ fn rows(client: &mut Client, sql: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-fn run(
-    client: &mut Client,
-    migration: &Migration,
-    direction: Direction,
-    seen: &mut Seen,
-) -> Result<(), String> {
-    let Some(section) = migration.section(direction) else { return Ok(()) };
-    let before: BTreeMap<String, String> = rows(client, USER_RELATIONS).into_iter().collect();
-    let wrapped = !migration.transaction_off_in(direction);
-    if wrapped {
-        client.batch_execute("BEGIN").unwrap();
-    }
-    for piece in section.cut.statements() {
-        let text = &section.sql[piece.body.clone()];
-        if let Err(error) = client.simple_query(text) {
-            return Err(format!("{text}: {}", explain(&error)));
-        }
-        let held = "SELECT relation::text, mode FROM pg_locks WHERE pid = pg_backend_pid() AND relation IS NOT NULL \
-                    AND granted AND locktype = 'relation'";
-        for (relation, mode) in rows(client, held) {
-            if before.contains_key(&relation) {
-                seen.strongest = seen.strongest.max(LockMode::from_pg_locks(&mode));
-            }
-        }
-    }
-    let after: BTreeMap<String, String> = rows(client, USER_RELATIONS).into_iter().collect();
-    seen.rewrites |= before.iter().any(|(oid, file)| after.get(oid).is_some_and(|now| now != file));
-    if wrapped {
-        client.batch_execute("COMMIT").map_err(|error| format!("COMMIT: {}", explain(&error)))?;
-    }
-    Ok(())
+const HELD: &str = "SELECT relation::text, mode FROM pg_locks WHERE pid = pg_backend_pid() \
+    AND relation IS NOT NULL AND granted AND locktype = 'relation'";
+
+/// Where one example is run.
+struct Bench {
+    client: Client,
+    seen: Seen,
+    undone: bool,
 }
 
-/// Runs an example, UP of each file and then DOWN; `None`: it is for a newer Postgres than ours.
-fn run_example(lab: &mut Lab, rule: &Rule, text: &str) -> Option<Result<(Seen, bool), String>> {
-    let example = Example::read(rule, text);
-    if example.config.postgres.version.is_some_and(|version| version > lab.server.major()) {
-        return None;
-    }
-    let mut client = match lab.database(rule) {
-        Ok(client) => client,
-        Err(error) => return Some(Err(error)),
-    };
-    let mut seen = Seen::default();
-    let set = example.change_set();
-    let all_wrapped = set.migrations.iter().all(|migration| !migration.transaction_off());
-    for migration in &set.migrations {
-        if let Err(error) = run(&mut client, migration, Direction::Up, &mut seen) {
-            return Some(Err(error));
+impl Bench {
+    fn section(&mut self, migration: &Migration, direction: Direction, wrapped: bool) -> Result<(), String> {
+        let Some(section) = migration.section(direction) else { return Ok(()) };
+        let before: BTreeMap<String, String> = rows(&mut self.client, USER_RELATIONS).into_iter().collect();
+        if wrapped {
+            self.client.batch_execute("BEGIN").unwrap();
         }
-    }
-    for migration in set.migrations.iter().rev() {
-        if let Err(error) = run(&mut client, migration, Direction::Down, &mut seen) {
-            return Some(Err(error));
+        for piece in section.cut.statements() {
+            let text = &section.sql[piece.body.clone()];
+            if let Err(error) = self.client.simple_query(text) {
+                return Err(format!("{text}: {}", explain(&error)));
+            }
+            for (relation, mode) in rows(&mut self.client, HELD) {
+                if before.contains_key(&relation) {
+                    self.seen.strongest = self.seen.strongest.max(LockMode::from_pg_locks(&mode));
+                }
+            }
         }
+        let after: BTreeMap<String, String> = rows(&mut self.client, USER_RELATIONS).into_iter().collect();
+        self.seen.rewrites |= before.iter().any(|(oid, file)| after.get(oid).is_some_and(|now| now != file));
+        let end = if self.undone { "ROLLBACK" } else { "COMMIT" };
+        if wrapped {
+            self.client.batch_execute(end).map_err(|error| format!("{end}: {}", explain(&error)))?;
+        }
+        Ok(())
     }
-    Some(Ok((seen, all_wrapped)))
 }
 
 #[test]
@@ -135,8 +152,9 @@ fn bad_examples_take_the_lock_that_their_rule_claims() {
     let mut lab = Lab::open();
     let mut wrong = Vec::new();
     for rule in ALL.iter().filter(|rule| rule.takes.is_some() || rule.rewrites) {
+        let mut kept = None;
         for text in rule.bad {
-            match run_example(&mut lab, rule, text) {
+            match lab.run(rule, text, &mut kept) {
                 None => {}
                 Some(Err(error)) => {
                     wrong.push(format!("{}: the bad example does not run: {error}", rule.name))
@@ -167,8 +185,9 @@ fn good_examples_run() {
     let mut lab = Lab::open();
     let mut wrong = Vec::new();
     for rule in ALL {
+        let mut kept = None;
         for text in rule.good {
-            if let Some(Err(error)) = run_example(&mut lab, rule, text) {
+            if let Some(Err(error)) = lab.run(rule, text, &mut kept) {
                 wrong.push(format!("{}: the good example does not run: {error}", rule.name));
             }
         }

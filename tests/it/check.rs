@@ -1,0 +1,237 @@
+//! `check` and `rules`, as a user meets them.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::{Project, Ran};
+
+const INIT: &str = "create table public.users (id bigint primary key, name text);\n\
+                    alter table public.users enable row level security;";
+
+/// A git repository whose `main` holds one migration.
+fn repository() -> Project {
+    let project = Project::new();
+    project.migration("20260101000000_init", INIT, "drop table public.users;");
+    git(&project, &["init", "-q", "-b", "main"]);
+    commit(&project, "init");
+    project
+}
+
+fn git(project: &Project, arguments: &[&str]) {
+    let output = Command::new("git")
+        .args(["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"])
+        .args(arguments)
+        .current_dir(project.path())
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .output()
+        .expect("git");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn commit(project: &Project, message: &str) {
+    git(project, &["add", "-A"]);
+    git(project, &["commit", "-q", "-m", message]);
+}
+
+/// Without a shadow: what the text alone shows.
+fn check(project: &Project, arguments: &[&str]) -> Ran {
+    project.run(&[&["check", "--shadow", "off", "--format", "json"], arguments].concat())
+}
+
+fn rules(report: &Value) -> Vec<(String, String)> {
+    let findings = report["findings"].as_array().expect("findings");
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    findings.iter().map(|finding| (text(&finding["rule"]), text(&finding["severity"]))).collect()
+}
+
+fn has(report: &Value, rule: &str) -> bool {
+    rules(report).iter().any(|(name, _)| name == rule)
+}
+
+#[test]
+fn a_change_since_the_base_is_checked_and_the_rest_is_history() {
+    let project = repository();
+    project.migration("20260201000000_drop", "drop table public.users;", INIT);
+    let report = check(&project, &["--base", "main"]).expect(1).json();
+    assert_eq!(report["schema"], 1);
+    assert_eq!(report["summary"]["files"], 1);
+    assert_eq!(report["summary"]["failed"], true);
+    assert_eq!(report["summary"]["shadow"], "skipped");
+    assert!(has(&report, "drop-table"), "{report}");
+    let finding = &report["findings"][0];
+    assert_eq!(finding["file"], "migrations/20260201000000_drop.sql");
+    assert_eq!((&finding["line"], &finding["column"]), (&Value::from(2), &Value::from(1)));
+    let file = &report["files"][0];
+    assert_eq!(file["version"], 20_260_201_000_000_i64);
+    assert_eq!(file["statements"][0]["sql_kind"], "DropTable");
+    assert_eq!(file["round_trip"], "not-run");
+}
+
+#[test]
+fn fail_on_decides_the_exit_code() {
+    let project = repository();
+    project.write("migrations/20260201000000_up_only.sql", "select 1;");
+    let only = |severity: &str| check(&project, &["--base", "main", "--fail-on", severity]);
+    assert_eq!(rules(&only("error").expect(0).json()), [("missing-down".into(), "warning".into())]);
+    only("warning").expect(1);
+    only("never").expect(0);
+    only("sometimes").expect(2).says("error, warning, info or never");
+}
+
+#[test]
+fn ignores_need_a_reason_and_a_finding() {
+    let project = repository();
+    project.migration(
+        "20260201000000_drop",
+        "-- lockkeeper: ignore drop-table archived in May\ndrop table public.users;\n\
+         -- lockkeeper: ignore truncate nothing is truncated\nselect 1;",
+        INIT,
+    );
+    let report = check(&project, &["--base", "main"]).json();
+    assert_eq!(report["summary"]["ignored"], 1);
+    assert!(!has(&report, "drop-table"));
+    assert!(has(&report, "unused-suppression"), "{report}");
+}
+
+#[test]
+fn configuration_sets_levels_and_paths() {
+    let project = repository();
+    project.migration("20260201000000_drop", "drop table public.users;", INIT);
+    project.write("lockkeeper.toml", "[rules]\ndrop-table = \"info\"\n");
+    check(&project, &["--base", "main"]).expect(0);
+    project.write(
+        "lockkeeper.toml",
+        "[[overrides]]\npaths = [\"migrations/202602*\"]\nrules = { drop-table = \"off\" }\n",
+    );
+    assert!(!has(&check(&project, &["--base", "main"]).expect(0).json(), "drop-table"));
+    let printed = project.run(&["check", "--print-config"]).expect(0).stdout;
+    assert!(printed.contains("drop-table = \"off\""), "{printed}");
+}
+
+#[test]
+fn sizes_move_the_severity() {
+    let project = repository();
+    project.migration(
+        "20260201000000_type",
+        "lock table public.users in share mode;\nupdate public.users set name = 'x';",
+        "select 1;",
+    );
+    project.write(
+        "stats.json",
+        r#"{"schema":1,"taken_at":"2020-01-01T00:00:00Z","tables":{"public.other":{"rows":1,"bytes":1}}}"#,
+    );
+    let ran = check(&project, &["--base", "main", "--stats", "stats.json"]);
+    ran.json();
+    let text = project.run(&["check", "--shadow", "off", "--base", "main", "--stats", "stats.json"]).stdout;
+    assert!(text.contains("days old"), "{text}");
+    check(&project, &["--stats", "missing.json"]).expect(2);
+}
+
+#[test]
+fn merged_migrations_must_stay_as_they_are() {
+    let project = repository();
+    git(&project, &["checkout", "-q", "-b", "change"]);
+    let path = "migrations/20260101000000_init.sql";
+    project.write(
+        path,
+        &format!("-- UP MIGRATION\n-- a remark\n{INIT}\n\n-- DOWN MIGRATION\ndrop table public.users;\n"),
+    );
+    assert!(!has(&check(&project, &["--base", "main"]).json(), "applied-migration-edited"));
+    project.write(path, "-- UP MIGRATION\nselect 2;\n\n-- DOWN MIGRATION\nselect 1;\n");
+    assert!(has(&check(&project, &["--base", "main"]).expect(1).json(), "applied-migration-edited"));
+    project.remove(path);
+    assert!(has(&check(&project, &["--base", "main"]).expect(1).json(), "applied-migration-edited"));
+}
+
+#[test]
+fn versions_must_come_after_those_of_the_base() {
+    let project = repository();
+    project.write("migrations/20250101000000_late.sql", "select 1;");
+    project.write("migrations/20260101000000_same.sql", "select 1;");
+    let report = check(&project, &["--base", "main"]).expect(1).json();
+    assert!(has(&report, "out-of-order-version") && has(&report, "duplicate-version"), "{report}");
+}
+
+#[test]
+fn a_statement_that_does_not_parse_does_not_hide_the_rest() {
+    let project = repository();
+    project.migration("20260201000000_x", "alter tabel x;\ndrop table public.users;", "select 1;");
+    let report = check(&project, &["--base", "main"]).json();
+    assert!(has(&report, "parse-error") && has(&report, "drop-table"), "{report}");
+}
+
+#[test]
+fn what_cannot_be_read_exits_2_and_the_rest_is_still_checked() {
+    let project = repository();
+    project.migration("20260201000000_drop", "drop table public.users;", INIT);
+    std::fs::write(project.path().join("migrations/20260202000000_bad.sql"), [0xff, 0xfe, b'a', 0])
+        .expect("file");
+    let report = check(&project, &["--base", "main"]).expect(2).json();
+    assert!(has(&report, "unreadable-file") && has(&report, "drop-table"), "{report}");
+}
+
+#[test]
+fn every_format_is_written() {
+    let project = repository();
+    project.migration("20260201000000_drop", "drop table public.users;", INIT);
+    let outputs =
+        ["json=a.json", "sarif=a.sarif", "html=a.html", "markdown=a.md", "github=a.txt", "text=b.txt"];
+    let arguments: Vec<&str> = outputs.iter().flat_map(|output| ["--output", output]).collect();
+    check(&project, &[&["--base", "main"][..], &arguments].concat()).expect(1).json();
+    for output in outputs {
+        let path = output.split_once('=').expect("a pair").1;
+        let text = std::fs::read_to_string(project.path().join(path)).expect("the output");
+        assert!(text.contains("drop-table"), "{path}: {text}");
+    }
+    check(&project, &["--output", "pdf=x"]).expect(2);
+}
+
+#[test]
+fn the_same_input_gives_the_same_output() {
+    let project = repository();
+    for number in 1..20 {
+        let name = format!("202602010000{number:02}_x");
+        project.migration(&name, "drop table public.users;\ntruncate public.users;", "select 1;");
+    }
+    let first = check(&project, &["--base", "main"]).stdout;
+    assert_eq!(first, check(&project, &["--base", "main"]).stdout);
+}
+
+#[test]
+fn rules_are_listed_and_explained() {
+    let project = Project::new();
+    let list = project.run(&["rules"]).expect(0).stdout;
+    assert!(list.contains("drop-table") && list.contains("Data loss"), "{list}");
+    let one = project.run(&["rules", "drop-table"]).expect(0).stdout;
+    assert!(one.contains("Why") && one.contains("Instead") && one.contains("Reported"), "{one}");
+    assert_eq!(project.run(&["rules", "ban-drop-table"]).expect(0).stdout, one);
+    project.run(&["rules", "drop-tabel"]).expect(2).says("`drop-table`");
+    let json = project.run(&["rules", "--format", "json"]).expect(0).json();
+    assert!(json["rules"].as_array().expect("a list").len() > 20);
+}
+
+#[test]
+fn a_shadow_confirms_and_rehearses() {
+    let project = repository();
+    project.migration(
+        "20260201000000_left",
+        "alter table public.users add column a int;\nalter table public.users add column b int;",
+        "alter table public.users drop column a;",
+    );
+    let ran = project.run(&["check", "--shadow", "required", "--format", "json", "--base", "main"]);
+    if ran.code == Some(3) && std::env::var_os("CI").is_none() {
+        eprintln!("not verified: no Postgres was found");
+        return;
+    }
+    let report = ran.expect(1).json();
+    assert_eq!(report["summary"]["shadow"], "ran");
+    assert!(has(&report, "down-not-inverse"), "{report}");
+    assert!(!has(&report, "unforeseen-lock"), "{report}");
+    let file = &report["files"][0];
+    assert_eq!(file["round_trip"], "differs");
+    assert_eq!(file["statements"][0]["locks"][0]["mode"], "ACCESS EXCLUSIVE");
+    project.migration("20260201000000_left", "alter table public.nobody add column a int;", "select 1;");
+    let report = project.run(&["check", "--format", "json", "--base", "main"]).expect(1).json();
+    assert!(has(&report, "broken-dependency"), "{report}");
+}
