@@ -28,7 +28,14 @@ impl Lab {
     fn open() -> Self {
         let server = Server::plain();
         let mut client = server.connect(server.admin(), "postgres").unwrap();
-        client.batch_execute("CREATE DATABASE given").unwrap();
+        // A tablespace without a folder of its own, for tests of Postgres itself.
+        for setup in [
+            "SET allow_in_place_tablespaces = on",
+            "CREATE TABLESPACE fast LOCATION ''",
+            "CREATE DATABASE given",
+        ] {
+            client.batch_execute(setup).unwrap();
+        }
         let mut given = server.connect(server.admin(), "given").unwrap();
         given.batch_execute(PLATFORM).unwrap();
         Self { server, copies: 0 }

@@ -38,3 +38,5 @@ create table storage.objects (
 alter table storage.buckets enable row level security;
 alter table storage.objects enable row level security;
 create publication supabase_realtime;
+-- Another name for the only access method that Postgres itself has.
+create access method columnar type table handler heap_tableam_handler;
