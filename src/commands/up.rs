@@ -1,13 +1,13 @@
 //! Apply what is pending.
 
-use super::{Session, target};
+use super::{Session, check, target};
 use crate::{
     config::{Config, OutOfOrder},
     error::{Error, Guard},
     finding::Direction,
     history::{Facts, Target, is_transactional},
     migration::{
-        Migration, MigrationSet, Version,
+        MigrationSet, Version,
         plan::{self, Forward, ForwardOptions, Past},
     },
     report::deploy::Deploy,
@@ -102,7 +102,7 @@ fn deploy(args: &Args, session: &Session) -> Result<(Deploy, Option<Error>), Err
         return Ok((Deploy::nothing(Direction::Up, false), None));
     }
     if !args.skip_check {
-        refuse_errors(session, &config, set, &plan.migrations)?;
+        refuse_errors(&config, set, &plan, target.facts())?;
     }
     refuse_read_only(target.facts(), &plan)?;
     let outcome = target.exclusively(|target, mut past| {
@@ -198,17 +198,28 @@ pub(super) fn adopt(target: &mut Target<'_>, set: &MigrationSet, past: &Past) ->
     target.adopt(set, &foreign).map(drop)
 }
 
-/// Refuses what `check` calls an error.
-///
-/// The seam for `commands::check`: it gets the migrations that are about to be applied and gives the
-/// findings of severity error that no directive ignores.
+/// Refuses what `check` calls an error, read without a shadow.
 fn refuse_errors(
-    _session: &Session,
-    _config: &Config,
-    _set: &MigrationSet,
-    _pending: &[&Migration],
+    config: &Config,
+    set: &MigrationSet,
+    plan: &Forward<'_>,
+    facts: &Facts,
 ) -> Result<(), Error> {
-    Ok(())
+    let pending = plan.migrations.iter().map(|migration| migration.version).collect();
+    let pg = config.postgres.version.unwrap_or(facts.server_version_num / 10_000);
+    let errors = check::errors_of(config, set, &pending, pg);
+    if errors.is_empty() {
+        return Ok(());
+    }
+    let lines = errors.iter().map(|finding| {
+        let place = &finding.place;
+        format!("{}:{}:{}: {} [{}]", place.file, place.line, place.column, finding.message, finding.rule)
+    });
+    Err(Error::refused(
+        Guard::Check,
+        format!("`check` calls this an error, so nothing was run:\n{}", lines.collect::<Vec<_>>().join("\n")),
+        "Mend it (`lockkeeper check` shows how); or, where it is meant, say so in the file with `-- lockkeeper: ignore <rule> <reason>`, or go on with `--skip-check`.",
+    ))
 }
 
 fn refuse_read_only(facts: &Facts, plan: &Forward<'_>) -> Result<(), Error> {
