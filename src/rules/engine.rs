@@ -10,7 +10,7 @@ use crate::{
     migration::{Migration, Section},
     rehearsal::Rehearsal,
     schema::{At, Body, Catalog, Claim, Nesting, QName, Session, Transaction, Unit, bodies, claims},
-    sql::{self, ast::NodeEnum},
+    sql::{self, Outside, ast::NodeEnum},
     stats::Stats,
 };
 
@@ -309,7 +309,6 @@ fn outside(migration: &Migration, section: &Section) -> Vec<bool> {
         "database",
         "tablespace",
         "subscription",
-        "add value",
         "reindex",
         "cluster",
         "discard",
@@ -320,11 +319,12 @@ fn outside(migration: &Migration, section: &Section) -> Vec<bool> {
     if off || !WORDS.iter().any(|word| spaced.contains(word)) {
         return Vec::new();
     }
-    let modes = sql::modes(&section.sql, &section.cut, off);
-    if modes.iter().all(Option::is_none) {
-        return Vec::new();
-    }
-    modes.iter().map(Option::is_some).collect()
+    // A file that uses the label it adds is carried out step by step; it is judged as if it were not,
+    // because every other tool, and the next reader, takes it for one transaction.
+    let alone =
+        |mode: &Option<Outside>| matches!(mode, Some(mode) if !matches!(mode, Outside::AddValue { .. }));
+    let outside: Vec<bool> = sql::modes(&section.sql, &section.cut, off).iter().map(alone).collect();
+    if outside.contains(&true) { outside } else { Vec::new() }
 }
 
 fn checks() -> impl Iterator<Item = (&'static Rule, &'static Check)> {

@@ -3,8 +3,8 @@
 use crate::{
     finding::{Category, Severity},
     rules::{Check, Context, Rule, Sink},
-    schema::{Work, claims},
-    sql::ast::NodeEnum,
+    schema::Work,
+    sql::ast::{AlterTableCmd, AlterTableType, NodeEnum},
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -40,14 +40,28 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     };
     let NodeEnum::AlterTableStmt(alter) = &previous.node else { return };
     let same = alter.relation.as_ref().is_some_and(|range| context.resolve(range) == table);
-    // Judged by the state after it, which is near enough for "does it read the table".
-    let before = claims(&previous.node, context.catalog, context.session)
-        .iter()
-        .any(|claim| claim.relation == table && heavy(claim.work));
+    let before = alter.cmds.iter().any(|command| match &command.node {
+        Some(NodeEnum::AlterTableCmd(command)) => goes_through_rows(command),
+        _ => false,
+    });
     if now && same && before {
         sink.report(format!(
             "goes through `{table}` once more than one ALTER TABLE with the previous statement would"
         ))
         .on(&table);
+    }
+}
+
+/// Whether a subcommand reads or writes every row, near enough for a remark on style.
+fn goes_through_rows(command: &AlterTableCmd) -> bool {
+    use AlterTableType as T;
+    let skips = matches!(
+        command.def.as_ref().and_then(|def| def.node.as_ref()),
+        Some(NodeEnum::Constraint(constraint)) if constraint.skip_validation || !constraint.indexname.is_empty()
+    );
+    match command.subtype() {
+        T::AtAlterColumnType | T::AtSetNotNull | T::AtValidateConstraint => true,
+        T::AtAddConstraint => !skips,
+        _ => false,
     }
 }

@@ -26,7 +26,7 @@ pub(super) static RULE: Rule = Rule {
     ],
     good: &[
         "create materialized view app.totals as select status, count(*) from app.orders group by status with no data;",
-        "create table app.three as select g from generate_series(1, 3) g;",
+        "create table app.three (id bigint primary key);\ninsert into app.three select g from generate_series(1, 3) g;",
     ],
     also: &["table-without-primary-key"],
     checks: &[Check::Statement(check)],

@@ -46,11 +46,11 @@ pub(super) static RULE: Rule = Rule {
 };
 
 fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
-    let effective = match &context.session.lock_timeout {
-        Some(setting) => setting.value,
-        None => context.config.deploy.lock_timeout,
-    };
-    if effective > Duration::ZERO || is_data_change(context.node) {
+    // Where the runner sets one and the file switches it off, `ineffective-lock-timeout` says it.
+    let runner_sets = context.config.deploy.lock_timeout > Duration::ZERO;
+    let file_sets =
+        context.session.lock_timeout.as_ref().is_some_and(|setting| setting.value > Duration::ZERO);
+    if runner_sets || file_sets || is_data_change(context.node) {
         return;
     }
     let strong = |mode: LockMode| mode.blocks(LockMode::RowExclusive);

@@ -23,14 +23,15 @@ pub(super) static RULE: Rule = Rule {
         "djz:tablespace",
     ],
     takes: Some(LockMode::AccessExclusive),
-    given: "create table app.orders (id bigint primary key);",
+    given: "create table app.orders (id bigint primary key);
+            create access method heap2 type table handler heap_tableam_handler;",
     bad: &[
-        "alter table app.orders set tablespace fast;",
-        "alter table app.orders set access method columnar;",
+        "alter table app.orders set access method heap2;",
+        "ALTER TABLE app.orders SET ACCESS METHOD heap2, ADD COLUMN note text;",
     ],
     good: &[
         "alter table app.orders set tablespace pg_default;\nalter table app.orders set access method heap;",
-        "create table app.t (id bigint primary key);\nalter table app.t set tablespace fast;",
+        "create table app.t (id bigint primary key);\nalter table app.t set access method heap2;",
     ],
     checks: &[Check::Statement(check)],
     ..Rule::BLANK

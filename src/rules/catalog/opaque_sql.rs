@@ -16,7 +16,9 @@ pub(in crate::rules) static RULE: Rule = Rule {
         "https://www.postgresql.org/docs/current/plpgsql-statements.html#PLPGSQL-STATEMENTS-EXECUTING-DYN",
     ],
     peers: &["ps:unchecked-do-block", "sfm:opaque-dynamic-sql", "sm:execute"],
-    bad: &["do $$ begin execute 'create index on ' || 'public.tags (id)'; end $$;"],
+    bad: &[
+        "do $$ declare t text := 'tags'; begin execute format('create index on public.%I (id)', t); end $$;",
+    ],
     good: &["do $$ begin perform 1; end $$;"],
     given: "create table public.tags (id bigint primary key); alter table public.tags enable row level security;",
     checks: &[Check::Elsewhere],
