@@ -36,7 +36,7 @@ pub(super) static RULE: Rule = Rule {
         "set local lock_timeout = '2s';\nalter table app.orders add column a int;",
         "-- lockkeeper: transaction off\nset lock_timeout = 0;\nset statement_timeout = 0;\ndrop index concurrently if exists app.i;\ncreate index concurrently i on app.orders (note);",
     ],
-    also: &["session-state-leak"],
+    also: &["missing-lock-timeout", "session-state-leak"],
     checks: &[Check::Statement(check)],
     ..Rule::BLANK
 };
