@@ -338,6 +338,20 @@ pub(crate) fn add_constraint(
     }))
 }
 
+/// The statement with `NOT VALID` at its end, where it adds one constraint and does nothing else.
+pub(crate) fn as_not_valid(context: &Context<'_>) -> Option<String> {
+    let (_, commands) = context.alter_table()?;
+    if context.unit.nesting != Nesting::Top || commands.len() != 1 {
+        return None;
+    }
+    constraint(commands[0])?;
+    let text = format!("{} NOT VALID", context.unit.text.trim_end());
+    let nodes = sql::parse(&text).ok()?;
+    let Some(NodeEnum::AlterTableStmt(alter)) = &nodes.first()?.node else { return None };
+    let Some(NodeEnum::AlterTableCmd(command)) = &alter.cmds.first()?.node else { return None };
+    constraint(command)?.skip_validation.then_some(text)
+}
+
 /// A type as SQL.
 pub(crate) fn type_sql(name: &ast::TypeName) -> Option<String> {
     let null = ast::AConst { isnull: true, ..Default::default() };

@@ -4,7 +4,7 @@ use crate::{
     finding::{Category, Severity},
     lock::LockMode,
     rules::{Check, Context, Rule, Sink, common},
-    schema::{Nesting, QName, columns_in},
+    schema::{QName, columns_in},
     sql::{
         self,
         ast::{ConstrType, Constraint},
@@ -58,10 +58,9 @@ pub(super) static RULE: Rule = Rule {
 };
 
 fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
-    let single = context.alter_table().is_some_and(|(_, commands)| commands.len() == 1);
     for (table, constraint) in common::constraints_added_to_live(context, ConstrType::ConstrCheck) {
         if !constraint.skip_validation && constraint.is_enforced {
-            report(context, sink, &table, constraint, single);
+            report(context, sink, &table, constraint);
         }
     }
     for (table, column) in common::columns_added_to_live(context) {
@@ -70,12 +69,12 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         }
         let checks = common::inline(column).filter(|it| it.contype() == ConstrType::ConstrCheck);
         for constraint in checks {
-            report(context, sink, &table, constraint, false);
+            report(context, sink, &table, constraint);
         }
     }
 }
 
-fn report(context: &Context<'_>, sink: &mut Sink<'_>, table: &QName, constraint: &Constraint, single: bool) {
+fn report(context: &Context<'_>, sink: &mut Sink<'_>, table: &QName, constraint: &Constraint) {
     let columns: Vec<String> = constraint
         .raw_expr
         .as_deref()
@@ -100,8 +99,8 @@ fn report(context: &Context<'_>, sink: &mut Sink<'_>, table: &QName, constraint:
         return;
     };
     let validate = format!("ALTER TABLE {} VALIDATE CONSTRAINT {};", table.sql(), sql::ident(&name));
-    if single && context.unit.nesting == Nesting::Top {
-        report.replace(add).help(format!("Then, in a later migration file: {validate}"));
+    if let Some(text) = common::as_not_valid(context) {
+        report.replace(text).help(format!("Then, in a later migration file: {validate}"));
     } else {
         report.suggest(format!(
             "-- without the check `{name}` in this statement, then:\n{add};\n-- in a later migration file:\n{validate}"

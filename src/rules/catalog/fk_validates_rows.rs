@@ -4,7 +4,7 @@ use crate::{
     finding::{Category, Severity},
     lock::LockMode,
     rules::{Check, Context, Rule, Sink, common},
-    schema::{Nesting, QName, RelationKind},
+    schema::{QName, RelationKind},
     sql::{
         self,
         ast::{self, ColumnDef, ConstrType, Constraint},
@@ -125,13 +125,8 @@ fn report(
     });
     let Some(add) = written else { return };
     let validate = format!("ALTER TABLE {} VALIDATE CONSTRAINT {};", table.sql(), sql::ident(&name));
-    let alone = context
-        .alter_table()
-        .is_some_and(|(_, commands)| commands.len() == 1 && common::constraint(commands[0]).is_some());
-    if alone && context.unit.nesting == Nesting::Top {
-        report.replace(add).help(format!("Then, in a later migration file: {validate}"));
-    } else if alone {
-        report.suggest(format!("{add};\n-- in a later migration file:\n{validate}"));
+    if let Some(text) = common::as_not_valid(context) {
+        report.replace(text).help(format!("Then, in a later migration file: {validate}"));
     } else {
         let of_column = common::list(columns);
         report.suggest(format!(

@@ -81,5 +81,6 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
 
 fn message(index: &IndexStmt, table: &QName) -> String {
     let index = common::index_name(index, table).name;
-    format!("builds index `{index}` under {} until it commits", common::blocks(LockMode::Share, table))
+    let lock = LockMode::Share;
+    format!("builds index `{index}` and holds {lock} on `{table}` until the commit: {}", lock.who_waits())
 }

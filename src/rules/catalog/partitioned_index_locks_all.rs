@@ -34,7 +34,7 @@ pub(super) static RULE: Rule = Rule {
     good: &[
         "create index hits_site_idx on only app.hits (site);",
         "-- lockkeeper: transaction off\ndrop index concurrently if exists app.hits_2025_site_idx;\ncreate index concurrently hits_2025_site_idx on app.hits_2025 (site);",
-        "create table app.views (id bigint not null, at date not null) partition by range (at);\ncreate index on app.views (at);",
+        "create table app.views (id bigint, at date, primary key (id, at)) partition by range (at);\ncreate index on app.views (at);",
     ],
     checks: &[Check::Statement(check)],
     ..Rule::BLANK
@@ -52,11 +52,12 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     }
     let partitions: Vec<QName> =
         context.catalog.partitions(&table).into_iter().map(|partition| partition.name.clone()).collect();
+    let lock = LockMode::Share;
     let message = format!(
-        "builds index `{}` under {}, on all its {} known partitions too, until it commits",
+        "builds index `{}` and holds {lock} on `{table}` and each partition ({} known) until the commit: {}",
         common::index_name(index, &table).name,
-        common::blocks(LockMode::Share, &table),
         partitions.len(),
+        lock.who_waits(),
     );
     let report = sink.report(message).on(&table);
     if let Some(text) = recipe(index, &table, &partitions) {
