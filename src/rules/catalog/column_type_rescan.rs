@@ -27,7 +27,7 @@ pub(super) static RULE: Rule = Rule {
         "alter table app.people alter column mail type text;",
     ],
     good: &[
-        "alter table app.people drop constraint people_mail_check, alter column mail type text;",
+        "alter table app.people drop constraint people_mail_check, alter column mail type text, add constraint people_mail_check check (length(mail) > 3) not valid;",
         "create table app.t (id bigint primary key, a varchar(10) check (length(a) > 3));\nalter table app.t alter column a type text;",
     ],
     also: &["drop-constraint"],
