@@ -1,7 +1,7 @@
 //! Carries a plan out: one migration after the other, each recorded, until the end or the first
 //! that stops.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     connection::{Target, cancelled},
@@ -14,7 +14,7 @@ use crate::{
     error::Error,
     finding::Direction,
     migration::{
-        Checksum, DirectiveKind, Form, Migration, Section, SourceFile, Version, directives_in,
+        Backfill, Checksum, DirectiveKind, Form, Migration, Section, SourceFile, Version, directives_in,
         plan::{BackStep, Past},
     },
     rehearsal::Failure,
@@ -350,18 +350,36 @@ impl Target<'_> {
 }
 
 fn up_job(migration: &Migration) -> Job<'_> {
-    let off = migration.transaction_off_in(Direction::Up);
     Job {
         version: migration.version,
         description: &migration.description,
         direction: Direction::Up,
         section: &migration.up,
-        modes: sql::modes(&migration.up.sql, &migration.up.cut, off),
+        modes: up_modes(migration),
+        batches: backfills(migration).collect(),
         lock_timeout: migration.lock_timeout(Direction::Up),
         statement_timeout: migration.statement_timeout(Direction::Up),
         before: String::new(),
         last: false,
     }
+}
+
+fn backfills(migration: &Migration) -> impl Iterator<Item = (usize, &Backfill)> {
+    migration.directives_of(Direction::Up).filter_map(|directive| match &directive.kind {
+        DirectiveKind::Backfill(backfill) => Some((directive.statement?, backfill)),
+        _ => None,
+    })
+}
+
+fn up_modes(migration: &Migration) -> Vec<Option<sql::Outside>> {
+    let off = migration.transaction_off_in(Direction::Up);
+    let mut modes = sql::modes(&migration.up.sql, &migration.up.cut, off);
+    for (statement, _) in backfills(migration) {
+        if let Some(mode) = modes.get_mut(statement.wrapping_sub(1)) {
+            *mode = Some(sql::Outside::Batches);
+        }
+    }
+    modes
 }
 
 fn down_job<'j>(step: &'j BackStep, section: &'j Section) -> Job<'j> {
@@ -375,6 +393,7 @@ fn down_job<'j>(step: &'j BackStep, section: &'j Section) -> Job<'j> {
         direction: Direction::Down,
         section,
         modes: sql::modes(&section.sql, &section.cut, off),
+        batches: BTreeMap::new(),
         lock_timeout: timeout(|kind| match kind {
             DirectiveKind::LockTimeout(timeout) => Some(*timeout),
             _ => None,
@@ -403,8 +422,7 @@ fn no_section() -> Section {
 
 /// Whether a migration runs as one transaction on its way up.
 pub(crate) fn is_transactional(migration: &Migration) -> bool {
-    let off = migration.transaction_off_in(Direction::Up);
-    sql::modes(&migration.up.sql, &migration.up.cut, off).iter().all(Option::is_none)
+    up_modes(migration).iter().all(Option::is_none)
 }
 
 fn failed(

@@ -5,6 +5,7 @@
 //! together; a file that cannot run in a transaction goes step by step, with a record around each.
 
 mod apply;
+mod batches;
 mod blockers;
 mod connection;
 mod inspect;

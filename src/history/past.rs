@@ -115,7 +115,7 @@ fn look(settings: &Settings) -> String {
     let unfinished = format!(
         "SELECT json_agg(r) FROM (SELECT DISTINCT ON (version) version, description, direction, outcome, \
          {} AS at, actor, error FROM {runs} ORDER BY version, id DESC) r \
-         WHERE r.outcome IN ('started', 'step-done', 'partial', 'failed')",
+         WHERE r.outcome IN ('started', 'batch-done', 'step-done', 'partial', 'failed')",
         rfc3339("started_at")
     );
     let supabase = if settings.supabase == SupabaseHistory::Off {
@@ -254,7 +254,7 @@ fn parse(found: Found) -> (Facts, Past) {
         .map(|run| Unfinished {
             version: Version(run.version),
             description: run.description.unwrap_or_default(),
-            partial: matches!(run.outcome.as_str(), "started" | "step-done" | "partial"),
+            partial: matches!(run.outcome.as_str(), "started" | "batch-done" | "step-done" | "partial"),
             down: run.direction == "down",
             at: run.at,
             by: run.actor,

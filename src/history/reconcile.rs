@@ -69,7 +69,7 @@ impl Target<'_> {
                 let gone = self.session.rows(&sql)?.rows.is_empty();
                 Ok(if gone { Verdict::Adopt("it is gone".into()) } else { Verdict::Run })
             }
-            Outside::Repeatable | Outside::Alone | Outside::Control => Ok(Verdict::Run),
+            Outside::Repeatable | Outside::Alone | Outside::Batches | Outside::Control => Ok(Verdict::Run),
             Outside::Opaque => Ok(Verdict::Stop(undecided(
                 job,
                 at,
@@ -242,11 +242,12 @@ impl Target<'_> {
     }
 
     /// Whether a step that stopped has left something in the database.
-    pub(super) fn leaves(&mut self, outside: &Outside, stop: &Stop) -> bool {
+    pub(super) fn leaves(&mut self, job: &Job<'_>, outside: &Outside, stop: &Stop) -> bool {
         match (outside, stop) {
             (_, Stop::Lost(_) | Stop::Unknown(_) | Stop::Broken) => true,
             // What it has done by itself nobody knows.
             (Outside::Opaque, Stop::Failed(..) | Stop::Cancelled) => true,
+            (Outside::Batches, _) => self.batch_key(job).is_ok_and(|key| key.is_some()),
             (Outside::CreateIndex(index), _) => {
                 self.find_index(index).ok().flatten().is_some_and(|found| !found.valid)
             }

@@ -24,6 +24,7 @@ pub(super) struct Event<'e> {
     pub(super) error: Option<(&'e str, &'e str)>,
     pub(super) line: Option<usize>,
     pub(super) reason: Option<&'e str>,
+    pub(super) batch_key: Option<&'e str>,
 }
 
 impl Target<'_> {
@@ -32,10 +33,10 @@ impl Target<'_> {
             |value: Option<usize>| value.map_or_else(|| "NULL".to_owned(), |value| value.to_string());
         format!(
             "INSERT INTO {table} (version, description, direction, outcome, started_at, finished_at, attempt, \
-             statement_from, statement_to, statements, sql, sqlstate, error, line, reason, actor, run, run_url, \
+             statement_from, statement_to, statements, sql, sqlstate, error, line, reason, batch_key, actor, run, run_url, \
              commit_sha, tool_version) VALUES ({version}, {description}, {direction}, {outcome}, \
              pg_catalog.transaction_timestamp(), {finished}, {attempt}, {from}, {to}, {of}, {sql}, {sqlstate}, \
-             {error}, {line}, {reason}, {actor}, {run}, {run_url}, {commit}, {tool});",
+             {error}, {line}, {reason}, {batch_key}, {actor}, {run}, {run_url}, {commit}, {tool});",
             table = self.table("migration_runs"),
             version = event.version,
             description = literal(event.description),
@@ -51,6 +52,7 @@ impl Target<'_> {
             error = maybe(event.error.map(|(_, message)| message)),
             line = number(event.line),
             reason = maybe(event.reason),
+            batch_key = maybe(event.batch_key),
             actor = literal(&self.who.actor),
             run = literal(&self.who.run),
             run_url = maybe(self.who.run_url.as_deref()),

@@ -68,6 +68,7 @@ impl Target<'_> {
             };
             let ran = match outside {
                 None => self.transact(job, from..to + 1, &booked),
+                Some(Outside::Batches) => self.batches(job, from, &booked),
                 Some(outside) => self.outside(job, from, outside, begun, &booked),
             };
             match ran {
@@ -77,7 +78,7 @@ impl Target<'_> {
                     return self.after_loss(job, cause, done, started, attempts);
                 }
                 Err(stop) => {
-                    let partial = done > 0 || outside.is_some_and(|outside| self.leaves(outside, &stop));
+                    let partial = done > 0 || outside.is_some_and(|outside| self.leaves(job, outside, &stop));
                     return Err(self.halt(job, stop, done, partial));
                 }
             }
@@ -235,7 +236,7 @@ impl Target<'_> {
             "SELECT outcome, statement_from, statement_to, sql FROM {runs} r \
              WHERE version = {version} AND direction = {direction} AND outcome IN ('started', 'step-done') AND id > \
                (SELECT coalesce(max(id), 0) FROM {runs} WHERE version = {version} AND (direction <> {direction} \
-                OR outcome NOT IN ('started', 'step-done', 'partial'))) ORDER BY id",
+                OR outcome NOT IN ('started', 'batch-done', 'step-done', 'partial'))) ORDER BY id",
             version = job.version
         ))?;
         let mut progress = Progress::default();

@@ -4,6 +4,7 @@
 //! knows is only the COMMIT itself; `pg_xact_status` tells its outcome to whoever asks later.
 
 use std::{
+    collections::BTreeMap,
     ops::Range,
     time::{Duration, Instant},
 };
@@ -18,7 +19,7 @@ use crate::{
     db::{Fault, ServerError},
     error::{Cause, Error},
     finding::Direction,
-    migration::{Section, Version},
+    migration::{Backfill, Section, Version},
     sql::Outside,
 };
 
@@ -42,6 +43,8 @@ pub(super) struct Job<'j> {
     /// What the file asks for, over the configuration.
     pub(super) lock_timeout: Option<Duration>,
     pub(super) statement_timeout: Option<Duration>,
+    /// Statements (by number) that run in batches.
+    pub(super) batches: BTreeMap<usize, &'j Backfill>,
     /// SQL of ours that goes before the file's: the archive.
     pub(super) before: String,
     /// After it nothing else is to run.

@@ -41,6 +41,8 @@ pub(crate) enum Outside {
     Opaque,
     /// In a file with `transaction off`: in a transaction of its own.
     Alone,
+    /// An UPDATE or DELETE that a directive asks to run in batches.
+    Batches,
     /// In such a file: a BEGIN or its COMMIT. What stands between them is one step anyway.
     Control,
 }

@@ -15,7 +15,7 @@ fn a_transactional_migration_takes_two_round_trips() {
         let (project, database) = (Project::new(), Database::create());
         for n in 1..=count {
             project.migration(
-                &format!("{n}_m"),
+                &format!("{n:03}_m"),
                 &format!("CREATE TABLE m_{n} (id int); INSERT INTO m_{n} VALUES (1);"),
                 &format!("DROP TABLE m_{n};"),
             );
@@ -139,5 +139,19 @@ fn mixed_files_survive_every_cut() {
             "INSERT INTO probe VALUES ('2a'); INSERT INTO probe VALUES ('2b'); CREATE INDEX CONCURRENTLY t_id ON t (id); ALTER TYPE mood ADD VALUE 'glad'; INSERT INTO feelings VALUES ('glad'); INSERT INTO probe VALUES ('2c'); DROP INDEX CONCURRENTLY old; REINDEX INDEX CONCURRENTLY t_id; VACUUM t;",
         ),
         ("3_last", "INSERT INTO probe VALUES ('3');"),
+    ]);
+}
+
+#[test]
+fn backfills_survive_every_cut() {
+    survives_every_cut(&[
+        (
+            "1_first",
+            "CREATE TABLE probe (what text); CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t SELECT n, 0 FROM generate_series(1, 25) n;",
+        ),
+        (
+            "2_fill",
+            "-- lockkeeper: backfill table=t key=id batch=10 pause=0ms\nUPDATE t SET n = n + 1;\nINSERT INTO probe SELECT id || ' ' || n FROM t;",
+        ),
     ]);
 }

@@ -509,3 +509,13 @@ fn the_supabase_history_is_adopted_and_mirrored() {
     database.execute("INSERT INTO supabase_migrations.schema_migrations VALUES ('20260101000003', NULL, 'three'); CREATE TABLE three (id bigint PRIMARY KEY, note text)");
     project.run_on(&url, &["up"]).expect(0).says("nothing to apply");
 }
+
+#[test]
+fn what_check_calls_an_error_is_refused() {
+    let (project, database) = (three(), Database::create());
+    project.run_on(&database.url(), &["up"]).expect(0);
+    project.migration("20260101000004_four", "CREATE INDEX by_note ON one (note);", "DROP INDEX by_note;");
+    project.run_on(&database.url(), &["up"]).expect(7).says("index-not-concurrent").says("_four.sql:2:1");
+    assert_eq!(versions(&database).len(), 3);
+    project.run_on(&database.url(), &["up", "--skip-check"]).expect(0);
+}

@@ -191,3 +191,27 @@ fn a_down_outside_a_transaction_goes_step_by_step() {
     project.run_on(&database.url(), &["down", "--down-from", "file"]).expect(0);
     assert_eq!(database.column("SELECT version FROM lockkeeper.schema_migrations"), ["1"]);
 }
+
+const FILL: &str = "ALTER TABLE t ADD filled int;\n\
+                    -- lockkeeper: backfill table=t key=id batch=100 pause=0ms\n\
+                    UPDATE t SET filled = coalesce(filled, 0) + 1 / (CASE WHEN id = 777 AND note = 'bad' THEN 0 ELSE 1 END);";
+
+/// Each batch commits with the key it came to: a failure keeps what is done, and the next run changes
+/// no row twice.
+#[test]
+fn a_backfill_runs_in_batches_and_resumes() {
+    let (project, database) = (project(FILL), Database::create());
+    project.run_on(&database.url(), &["up", "--skip-check", "--steps", "1"]).expect(0);
+    database.execute("ALTER TABLE t ADD PRIMARY KEY (id); INSERT INTO t SELECT n, 'x' FROM generate_series(1, 1000) n; UPDATE t SET note = 'bad' WHERE id = 777");
+    let ran = project.run_on(&database.url(), UP).expect(5);
+    assert_eq!(ran.json()["failed"]["statement"], 2);
+    assert_eq!(database.value("SELECT count(*) FROM t WHERE filled = 1"), "700");
+    assert_eq!(state(&project, &database), "interrupted");
+    database.execute("UPDATE t SET note = 'good' WHERE id = 777");
+    project.run_on(&database.url(), UP).expect(0);
+    assert_eq!(database.value("SELECT count(*) FROM t WHERE filled = 1"), "1000");
+    assert_eq!(
+        database.value("SELECT count(*) FROM lockkeeper.migration_runs WHERE outcome = 'batch-done'"),
+        "10"
+    );
+}

@@ -19,7 +19,7 @@ CREATE TABLE IF NOT EXISTS {s}.migration_runs (
     version bigint NOT NULL,
     description text,
     direction text NOT NULL CHECK (direction IN ('up', 'down', 'repair', 'baseline')),
-    -- started, step-done, applied, rolled-back, failed, cancelled, partial; repaired; baselined
+    -- started, batch-done, step-done, applied, rolled-back, failed, cancelled, partial; repaired; baselined
     outcome text NOT NULL,
     started_at timestamptz NOT NULL,
     finished_at timestamptz,
@@ -33,6 +33,8 @@ CREATE TABLE IF NOT EXISTS {s}.migration_runs (
     error text,
     line integer,
     reason text,
+    -- Of a batch: the last key that it took in.
+    batch_key text,
     actor text,
     run text,
     run_url text,
