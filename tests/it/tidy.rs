@@ -46,7 +46,6 @@ const LONG: &[&str] = &[
     "src/sql/cut.rs",
     "src/history/apply.rs",
     "src/report/markdown.rs",
-    "src/rules/common.rs",
     "src/shadow/difference.rs",
     "src/github/client.rs",
     "src/migration/section.rs",
