@@ -1,8 +1,16 @@
 //! Runs the rules over a change: history into the model, then each file, statement by statement.
 
-use std::{collections::BTreeMap, ops::Range, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    ops::Range,
+    sync::Arc,
+};
 
-use super::{ALL, Base, ChangeContext, Check, Context, FileContext, Rule, Sink, catalog};
+use super::{
+    ALL, Base, ChangeContext, Check, Context, FileContext, Rule, Sink,
+    ahead::{self, Parsed},
+    catalog,
+};
 use crate::{
     config::Config,
     error::Problem,
@@ -78,42 +86,60 @@ impl<'a> Run<'a> {
     fn run(mut self) -> Outcome {
         self.read_history();
         let before = self.catalog.clone();
+        let ups: Vec<&Section> = self.input.change.iter().map(|migration| &migration.up).collect();
+        let mut parsed = VecDeque::new();
         for (index, migration) in self.input.change.iter().enumerate() {
             self.file(index, migration);
-            let facts = self.section(index, migration, Direction::Up);
+            if parsed.is_empty() {
+                let rest = &ups[index..];
+                parsed.extend(ahead::parse(&rest[..ahead::batch(rest)]));
+            }
+            let facts = self.section(index, migration, Direction::Up, parsed.pop_front().flatten());
             self.out.facts.push(facts);
         }
         self.out.partitions = self.partitions();
         self.change(&before);
         self.units.clear();
         for (index, migration) in self.input.change.iter().enumerate().rev() {
-            self.section(index, migration, Direction::Down);
+            self.section(index, migration, Direction::Down, None);
         }
         self.out
     }
 
     /// Older migrations are read for what they leave behind, never reported on.
     fn read_history(&mut self) {
-        for migration in self.input.history {
-            self.catalog.has_history = true;
-            let mut session = self.open_session(migration, Direction::Up);
-            for piece in migration.up.cut.statements() {
-                let text = &migration.up.sql[piece.body.clone()];
-                let Ok(nodes) = sql::parse(text) else { continue };
-                for node in nodes.into_iter().filter_map(|node| node.node) {
-                    let at = At { file: usize::MAX, direction: Direction::Up, statement: 0, transaction: 0 };
-                    let span = piece.body.clone();
-                    let unit = Unit { at, nesting: Nesting::Top, span, text: text.to_owned(), node };
-                    for inner in self.inside(&unit, &session) {
-                        if let Inside::Unit(inner) = inner {
-                            self.catalog.apply(&inner, &mut session);
-                        }
-                    }
-                    self.catalog.apply(&unit, &mut session);
-                }
+        let mut rest = self.input.history;
+        while !rest.is_empty() {
+            let sections: Vec<&Section> = rest.iter().map(|migration| &migration.up).collect();
+            let (batch, later) = rest.split_at(ahead::batch(&sections));
+            for (migration, parsed) in batch.iter().zip(ahead::parse(&sections[..batch.len()])) {
+                self.read_migration(migration, parsed);
             }
+            rest = later;
         }
         self.catalog.forget_births();
+    }
+
+    fn read_migration(&mut self, migration: &Migration, parsed: Option<Parsed>) {
+        self.catalog.has_history = true;
+        let mut session = self.open_session(migration, Direction::Up);
+        let mut parsed = parsed.map(Vec::into_iter);
+        for piece in migration.up.cut.statements() {
+            let text = &migration.up.sql[piece.body.clone()];
+            let nodes = parsed.as_mut().and_then(Iterator::next).unwrap_or_else(|| sql::parse(text));
+            let Ok(nodes) = nodes else { continue };
+            for node in nodes.into_iter().filter_map(|node| node.node) {
+                let at = At { file: usize::MAX, direction: Direction::Up, statement: 0, transaction: 0 };
+                let span = piece.body.clone();
+                let unit = Unit { at, nesting: Nesting::Top, span, text: text.to_owned(), node };
+                for inner in self.inside(&unit, &session) {
+                    if let Inside::Unit(inner) = inner {
+                        self.catalog.apply(&inner, &mut session);
+                    }
+                }
+                self.catalog.apply(&unit, &mut session);
+            }
+        }
     }
 
     fn partitions(&self) -> BTreeMap<String, Vec<String>> {
@@ -151,11 +177,18 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn section(&mut self, index: usize, migration: &'a Migration, direction: Direction) -> Vec<Facts> {
+    fn section(
+        &mut self,
+        index: usize,
+        migration: &'a Migration,
+        direction: Direction,
+        parsed: Option<Parsed>,
+    ) -> Vec<Facts> {
         let Some(section) = migration.section(direction) else { return Vec::new() };
         let mut session = self.open_session(migration, direction);
         let outside = outside(migration, section);
         let mut facts = Vec::new();
+        let mut parsed = parsed.map(Vec::into_iter);
         for (number, piece) in section.cut.statements().enumerate() {
             let was_open = session.transaction.is_open();
             if let Some(outside) = outside.get(number) {
@@ -169,7 +202,7 @@ impl<'a> Run<'a> {
             let transaction = session.transaction.number;
             let at = At { file: index, direction, statement: number + 1, transaction };
             let text = &section.sql[piece.body.clone()];
-            match sql::parse(text) {
+            match parsed.as_mut().and_then(Iterator::next).unwrap_or_else(|| sql::parse(text)) {
                 Ok(nodes) => {
                     for node in nodes.into_iter().filter_map(|node| node.node) {
                         let span = piece.body.clone();

@@ -229,6 +229,9 @@ fn every_rule_is_registered() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Rooms that the documents name and that are still being built.
+const PLANNED: &[&str] = &["supabase/"];
+
 #[test]
 fn documents_name_paths_that_exist() {
     let mut wrong = Vec::new();
@@ -254,7 +257,7 @@ fn documents_name_paths_that_exist() {
                     let places = [root().join(path), root().join("src").join(path)];
                     places.iter().any(|place: &PathBuf| Path::exists(place))
                 };
-                if speaks_of_one && !there() {
+                if speaks_of_one && !PLANNED.contains(&quoted) && !there() {
                     wrong.push(format!("{document}: there is no `{quoted}`"));
                 }
             }
