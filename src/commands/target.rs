@@ -40,6 +40,7 @@ pub(super) fn settings(
     let deploy = &config.deploy;
     Ok(Settings {
         schema: config.history.schema.clone(),
+        exposed: config.supabase.exposed_schemas.contains(&config.history.schema),
         supabase: config.history.supabase,
         lock_timeout: option("lock-timeout", lock_timeout, deploy.lock_timeout)?,
         statement_timeout: deploy.statement_timeout,

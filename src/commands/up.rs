@@ -1,16 +1,19 @@
 //! Apply what is pending.
 
+use std::collections::BTreeMap;
+
 use super::{Session, check, target};
 use crate::{
     config::{Config, OutOfOrder},
     error::{Error, Guard},
     finding::Direction,
     history::{Facts, Target, is_transactional},
+    lock::HeldLock,
     migration::{
         MigrationSet, Version,
         plan::{self, Forward, ForwardOptions, Past},
     },
-    report::deploy::Deploy,
+    report::{deploy::Deploy, escape},
 };
 
 /// Apply pending migrations, oldest first.
@@ -137,7 +140,10 @@ pub(super) fn preview(options: &Options, session: &Session) -> Result<Deploy, Er
     let plan = decide(set, &past, &options.forward(&config), target.facts())?;
     tell(session, &plan);
     if !session.json() {
-        session.print(&text(&plan, &past));
+        let pending = plan.migrations.iter().map(|migration| migration.version).collect();
+        let pg = config.postgres.version.unwrap_or(target.facts().server_version_num / 10_000);
+        let locks = check::strongest_locks(&config, set, &pending, pg);
+        session.print(&escape::log_text(&text(&plan, &past, &locks)));
     }
     Ok(Deploy {
         pending: plan.migrations.iter().map(|migration| migration.version.0).collect(),
@@ -256,7 +262,7 @@ fn nothing_to_do(past: &Past) -> String {
 }
 
 /// The plan for a person.
-fn text(plan: &Forward<'_>, past: &Past) -> String {
+fn text(plan: &Forward<'_>, past: &Past, locks: &BTreeMap<Version, HeldLock>) -> String {
     if plan.migrations.is_empty() {
         return nothing_to_do(past);
     }
@@ -274,6 +280,9 @@ fn text(plan: &Forward<'_>, past: &Past) -> String {
             (None, false) => "no DOWN",
         };
         out.push_str(&format!("  {}  {}  ({how}; {down})\n", migration.version, migration.description));
+        if let Some(lock) = locks.get(&migration.version) {
+            out.push_str(&format!("    takes {} on {}: {}\n", lock.mode, lock.object, lock.mode.who_waits()));
+        }
     }
     out
 }

@@ -19,6 +19,8 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) schema: String,
+    /// An API exposes that schema.
+    pub(crate) exposed: bool,
     pub(crate) supabase: SupabaseHistory,
     pub(crate) lock_timeout: Duration,
     pub(crate) statement_timeout: Duration,

@@ -30,6 +30,13 @@ pub(super) fn upgrade(settings: &Settings, facts: &Facts) -> Option<String> {
             at + 1
         ));
     }
+    if settings.exposed && have == 0 {
+        // An API must see no row even if somebody grants it the tables. Elsewhere this would only hide
+        // the history from roles that are meant to read it.
+        for table in ["schema_migrations", "migration_runs", "history_steps"] {
+            sql.push_str(&format!("ALTER TABLE {schema}.{table} ENABLE ROW LEVEL SECURITY;\n"));
+        }
+    }
     if mirror {
         sql.push_str(supabase::CREATE);
     }

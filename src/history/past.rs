@@ -137,7 +137,8 @@ DECLARE
     runs oid := (SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                  WHERE n.nspname = {schema} AND c.relname = 'migration_runs');
     readable boolean := coalesce(history IS NOT NULL AND has_schema_privilege({schema}, 'USAGE') AND has_table_privilege(history, 'SELECT')
-                                 AND has_table_privilege(runs, 'SELECT'), false);
+                                 AND has_table_privilege(runs, 'SELECT')
+                                 AND NOT row_security_active(history), false);
     theirs boolean := EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                               WHERE n.nspname = 'supabase_migrations' AND c.relname = 'schema_migrations'
                                 AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'));
@@ -187,7 +188,7 @@ SELECT pg_catalog.current_setting('lockkeeper.past') AS past;
         applied = literal(&applied),
         unfinished = literal(&unfinished),
         step = literal(&format!("SELECT max(step) FROM {}.history_steps", ident(schema))),
-        platform = literal(&format!("{{{},{}}}", PLATFORM.join(","), ident(schema))),
+        platform = literal(&format!("{{{}}}", PLATFORM.join(","))),
     )
 }
 

@@ -272,9 +272,7 @@ fn a_read_only_role_can_look() {
     project.run_on(&database.url(), &["up", "--steps", "1"]).expect(0);
     database.execute(
         "DO $$ BEGIN CREATE ROLE reader LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$; \
-         GRANT USAGE ON SCHEMA lockkeeper TO reader; GRANT SELECT ON ALL TABLES IN SCHEMA lockkeeper TO reader; \
-         CREATE POLICY look ON lockkeeper.schema_migrations FOR SELECT TO reader USING (true); \
-         CREATE POLICY look ON lockkeeper.migration_runs FOR SELECT TO reader USING (true);",
+         GRANT USAGE ON SCHEMA lockkeeper TO reader; GRANT SELECT ON ALL TABLES IN SCHEMA lockkeeper TO reader",
     );
     let url = database.url().replace("postgres@", "reader@");
     let ran = project.run_on(&url, &["status", "--format", "json"]).expect(0);
@@ -412,7 +410,12 @@ fn the_history_is_append_only_and_nobody_elses() {
     assert!(client.batch_execute("UPDATE lockkeeper.migration_runs SET outcome = 'x'").is_err());
     let grants = "SELECT count(*) FROM information_schema.role_table_grants WHERE table_schema = 'lockkeeper' AND grantee <> 'postgres'";
     assert_eq!(database.value(grants), "0");
-    let rls = "SELECT bool_and(relrowsecurity) FROM pg_class WHERE relnamespace = 'lockkeeper'::regnamespace AND relkind = 'r'";
+    // In an exposed schema, row security too.
+    let (project, database) = (three(), Database::create());
+    project.write("lockkeeper.toml", "[history]\nschema = \"public\"\n");
+    project.run_on(&database.url(), &["up"]).expect(0);
+    project.run_on(&database.url(), &["up"]).expect(0).says("nothing to apply");
+    let rls = "SELECT bool_and(relrowsecurity) FROM pg_class WHERE oid IN ('schema_migrations'::regclass, 'migration_runs'::regclass)";
     assert_eq!(database.value(rls), "t");
 }
 
@@ -517,5 +520,7 @@ fn what_check_calls_an_error_is_refused() {
     project.migration("20260101000004_four", "CREATE INDEX by_note ON one (note);", "DROP INDEX by_note;");
     project.run_on(&database.url(), &["up"]).expect(7).says("index-not-concurrent").says("_four.sql:2:1");
     assert_eq!(versions(&database).len(), 3);
+    let plan = project.run_on(&database.url(), &["plan"]).expect(0);
+    assert!(plan.stdout.contains("takes SHARE on public.one"), "{}", plan.stdout);
     project.run_on(&database.url(), &["up", "--skip-check"]).expect(0);
 }

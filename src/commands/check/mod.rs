@@ -5,7 +5,11 @@
 mod assemble;
 mod change;
 
-use std::{collections::BTreeSet, path::Path, time::SystemTime};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    time::SystemTime,
+};
 
 use super::{Format, Session};
 use crate::{
@@ -13,6 +17,7 @@ use crate::{
     error::Error,
     finding::{Finding, Severity},
     github::event,
+    lock::HeldLock,
     migration::{Migration, MigrationSet, Version},
     report::{CheckReport, ShadowState, html, json, markdown, sarif, terminal, workflow},
     rules::{self, Base, Input},
@@ -180,13 +185,38 @@ pub(crate) fn errors_of(
     pending: &BTreeSet<Version>,
     pg: u32,
 ) -> Vec<Finding> {
+    let judged = judge(config, set, pending, pg);
+    judged.findings.into_iter().filter(|finding| finding.severity == Severity::Error).collect()
+}
+
+/// The strongest lock that each of them is known to take on a relation that is there before it.
+pub(crate) fn strongest_locks(
+    config: &Config,
+    set: &MigrationSet,
+    pending: &BTreeSet<Version>,
+    pg: u32,
+) -> BTreeMap<Version, HeldLock> {
+    let judged = judge(config, set, pending, pg);
+    let files = set
+        .migrations
+        .iter()
+        .filter(|file| pending.contains(&file.version) && rules::is_checked(config, file));
+    let strongest = |facts: &Vec<rules::Facts>| {
+        let claims = facts.iter().flat_map(|fact| &fact.claims).filter(|claim| claim.existed);
+        let claim = claims.max_by_key(|claim| claim.mode)?;
+        Some(HeldLock { object: claim.relation.to_string(), mode: claim.mode, existed: true })
+    };
+    files.zip(&judged.facts).filter_map(|(file, facts)| Some((file.version, strongest(facts)?))).collect()
+}
+
+fn judge(config: &Config, set: &MigrationSet, pending: &BTreeSet<Version>, pg: u32) -> rules::Judged {
     let (files, history): (Vec<&Migration>, Vec<&Migration>) =
         set.migrations.iter().partition(|migration| pending.contains(&migration.version));
     let checked = |migration: &&Migration| rules::is_checked(config, migration);
     let (files, excluded): (Vec<&Migration>, Vec<&Migration>) = files.into_iter().partition(checked);
     let mut history = [history, excluded].concat();
     history.sort_by_key(|migration| migration.version);
-    let judged = rules::judge(&Input {
+    rules::judge(&Input {
         history: &history,
         change: &files,
         base: &Base::default(),
@@ -196,8 +226,7 @@ pub(crate) fn errors_of(
         problems: &[],
         rehearsals: None,
         now: None,
-    });
-    judged.findings.into_iter().filter(|finding| finding.severity == Severity::Error).collect()
+    })
 }
 
 /// A report in one of the formats.

@@ -58,10 +58,7 @@ DROP TRIGGER IF EXISTS append_only ON {s}.migration_runs;
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON {s}.migration_runs
     FOR EACH ROW EXECUTE FUNCTION {s}.refuse_change();
 
--- Should the schema be exposed by an API: no row for anybody but the owner, and no grants.
-ALTER TABLE {s}.schema_migrations ENABLE ROW LEVEL SECURITY;
-ALTER TABLE {s}.migration_runs ENABLE ROW LEVEL SECURITY;
-ALTER TABLE {s}.history_steps ENABLE ROW LEVEL SECURITY;
+-- Should the schema be exposed by an API: no grants.
 REVOKE ALL ON {s}.schema_migrations, {s}.migration_runs, {s}.history_steps FROM PUBLIC;
 REVOKE ALL ON FUNCTION {s}.refuse_change() FROM PUBLIC;
 DO $do$
