@@ -12,4 +12,4 @@ mod tls;
 pub(crate) use address::{Address, SslMode};
 pub(crate) use connect::{connect, resolve};
 pub(crate) use remedy::remedy;
-pub(crate) use session::{Canceller, Fault, Rows, ServerError, Session};
+pub(crate) use session::{Fault, Rows, ServerError, Session};

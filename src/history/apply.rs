@@ -1,24 +1,22 @@
 //! Carries a plan out: one migration after the other, each recorded, until the end or the first
 //! that stops.
 
-use std::{collections::BTreeMap, time::Duration};
-
 use super::{
     connection::{Target, cancelled},
+    job::{Job, down_job, no_section, up_job},
     loss::Loss,
     record::{Event, success},
-    transaction::{Job, MILLISECONDS, Ran, Stop},
+    transaction::{MILLISECONDS, Ran, Stop},
 };
 use crate::{
     db::{self, ServerError},
     error::Error,
     finding::Direction,
     migration::{
-        Backfill, Checksum, DirectiveKind, Form, Migration, Section, SourceFile, Version, directives_in,
+        Migration, Version,
         plan::{BackStep, Past},
     },
     rehearsal::Failure,
-    sql,
 };
 
 /// One migration that was applied or rolled back.
@@ -347,82 +345,6 @@ impl Target<'_> {
             ));
         }
     }
-}
-
-fn up_job(migration: &Migration) -> Job<'_> {
-    Job {
-        version: migration.version,
-        description: &migration.description,
-        direction: Direction::Up,
-        section: &migration.up,
-        modes: up_modes(migration),
-        batches: backfills(migration).collect(),
-        lock_timeout: migration.lock_timeout(Direction::Up),
-        statement_timeout: migration.statement_timeout(Direction::Up),
-        before: String::new(),
-        last: false,
-    }
-}
-
-fn backfills(migration: &Migration) -> impl Iterator<Item = (usize, &Backfill)> {
-    migration.directives_of(Direction::Up).filter_map(|directive| match &directive.kind {
-        DirectiveKind::Backfill(backfill) => Some((directive.statement?, backfill)),
-        _ => None,
-    })
-}
-
-fn up_modes(migration: &Migration) -> Vec<Option<sql::Outside>> {
-    let off = migration.transaction_off_in(Direction::Up);
-    let mut modes = sql::modes(&migration.up.sql, &migration.up.cut, off);
-    for (statement, _) in backfills(migration) {
-        if let Some(mode) = modes.get_mut(statement.wrapping_sub(1)) {
-            *mode = Some(sql::Outside::Batches);
-        }
-    }
-    modes
-}
-
-fn down_job<'j>(step: &'j BackStep, section: &'j Section) -> Job<'j> {
-    // The text may come out of the history: what it asks for stands in itself.
-    let directives = directives_in(section);
-    let off = directives.contains(&DirectiveKind::TransactionOff);
-    let timeout = |pick: fn(&DirectiveKind) -> Option<Duration>| directives.iter().find_map(pick);
-    Job {
-        version: step.version,
-        description: &step.description,
-        direction: Direction::Down,
-        section,
-        modes: sql::modes(&section.sql, &section.cut, off),
-        batches: BTreeMap::new(),
-        lock_timeout: timeout(|kind| match kind {
-            DirectiveKind::LockTimeout(timeout) => Some(*timeout),
-            _ => None,
-        }),
-        statement_timeout: timeout(|kind| match kind {
-            DirectiveKind::StatementTimeout(timeout) => Some(*timeout),
-            _ => None,
-        }),
-        before: String::new(),
-        last: false,
-    }
-}
-
-/// The DOWN of a version whose row alone goes.
-fn no_section() -> Section {
-    Section {
-        direction: Direction::Down,
-        file: SourceFile::new("(no DOWN)", ""),
-        form: Form::Live,
-        sql: String::new(),
-        offsets: Vec::new(),
-        cut: sql::Cut::default(),
-        checksum: Checksum(String::new()),
-    }
-}
-
-/// Whether a migration runs as one transaction on its way up.
-pub(crate) fn is_transactional(migration: &Migration) -> bool {
-    up_modes(migration).iter().all(Option::is_none)
 }
 
 fn failed(

@@ -8,9 +8,10 @@ use std::{
 
 use super::{
     connection::Target,
+    job::Job,
     message::Spot,
     record::Event,
-    transaction::{Job, Ran, Stop},
+    transaction::{Ran, Stop},
 };
 use crate::{
     db::Fault,

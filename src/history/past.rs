@@ -158,6 +158,8 @@ BEGIN
         SELECT count(*), min(format('%I.%I', n.nspname, c.relname)) INTO tables, a_table
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^(pg_|_)' AND n.nspname <> ALL ({platform})
+          -- Another run may be making ours this moment.
+          AND NOT (n.nspname = {schema} AND c.relname IN ('schema_migrations', 'migration_runs', 'history_steps'))
           AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e');
     END IF;
     {supabase}

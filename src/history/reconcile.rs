@@ -3,10 +3,7 @@
 //! A runner can die after the server has begun, and the server may finish without it. What the
 //! catalog does not decide is not guessed: the run stops with the `repair` call to use.
 
-use super::{
-    connection::Target,
-    transaction::{Job, Stop},
-};
+use super::{connection::Target, job::Job, transaction::Stop};
 use crate::{
     db::Fault,
     error::Error,

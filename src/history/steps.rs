@@ -10,10 +10,11 @@ use std::time::Instant;
 use super::{
     apply::{Halt, lost},
     connection::Target,
+    job::Job,
     message::Spot,
     reconcile::Verdict,
     record::{Event, success},
-    transaction::{Job, Ran, Stop, is_transient},
+    transaction::{Ran, Stop, is_transient},
 };
 use crate::{
     db::{Fault, ServerError},

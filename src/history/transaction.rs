@@ -4,7 +4,6 @@
 //! knows is only the COMMIT itself; `pg_xact_status` tells its outcome to whoever asks later.
 
 use std::{
-    collections::BTreeMap,
     ops::Range,
     time::{Duration, Instant},
 };
@@ -12,6 +11,7 @@ use std::{
 use super::{
     blockers,
     connection::Target,
+    job::Job,
     lock,
     message::{Marks, Message, Spot, mark, mark_of},
 };
@@ -19,8 +19,6 @@ use crate::{
     db::{Fault, ServerError},
     error::{Cause, Error},
     finding::Direction,
-    migration::{Backfill, Section, Version},
-    sql::Outside,
 };
 
 /// Raised by the guard: somebody else has done it meanwhile.
@@ -31,37 +29,6 @@ const LOCKED: &str = "LK006";
 /// What the time of a transaction is, in SQL.
 pub(super) const MILLISECONDS: &str =
     "(extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.transaction_timestamp()) * 1000)::integer";
-
-/// One migration on its way up or down.
-pub(super) struct Job<'j> {
-    pub(super) version: Version,
-    pub(super) description: &'j str,
-    pub(super) direction: Direction,
-    pub(super) section: &'j Section,
-    /// How each statement has to run.
-    pub(super) modes: Vec<Option<Outside>>,
-    /// What the file asks for, over the configuration.
-    pub(super) lock_timeout: Option<Duration>,
-    pub(super) statement_timeout: Option<Duration>,
-    /// Statements (by number) that run in batches.
-    pub(super) batches: BTreeMap<usize, &'j Backfill>,
-    /// SQL of ours that goes before the file's: the archive.
-    pub(super) before: String,
-    /// After it nothing else is to run.
-    pub(super) last: bool,
-}
-
-impl Job<'_> {
-    pub(super) fn count(&self) -> usize {
-        self.modes.len()
-    }
-
-    /// `file:line` of a place in the section's SQL.
-    pub(super) fn place(&self, offset: usize) -> (String, usize) {
-        let place = self.section.place(offset..offset);
-        (format!("{}:{}", place.file, place.line), place.line)
-    }
-}
 
 /// Why something did not run to its end. The transaction is rolled back in every case but the last two.
 pub(super) enum Stop {

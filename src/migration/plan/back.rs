@@ -123,6 +123,10 @@ fn step(
             },
         ));
     }
+    let foreign = section.as_ref().map(foreign_parts).unwrap_or_default();
+    if !foreign.is_empty() {
+        return Err(Error::Input(foreign));
+    }
     let resumes =
         states(set, past).iter().any(|entry| entry.version == version && entry.state == State::Interrupted);
     Ok(BackStep {

@@ -8,8 +8,8 @@ mod forward;
 mod state;
 
 pub(crate) use back::{Back, BackOptions, BackStep, DownFrom, back, range};
-pub(crate) use forward::{Divergence, Forward, ForwardOptions, forward};
-pub(crate) use state::{Entry, Note, State, needs_texts, states};
+pub(crate) use forward::{Forward, ForwardOptions, forward};
+pub(crate) use state::{Entry, State, needs_texts, states};
 
 use super::{Checksum, Version};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::*;
+use super::{forward::Divergence, state::Note, *};
 use crate::{
     config::OutOfOrder,
     finding::Direction,
@@ -255,4 +255,11 @@ fn one_that_cannot_go_back_refuses_all() {
     assert_eq!(guard(down(&set(Vec::new()), &empty, &options)), Guard::EmptyDown);
     let marked = BackOptions { mark_only: true, ..options };
     assert_eq!(down(&set(Vec::new()), &empty, &marked).unwrap(), [(1, None)]);
+}
+
+#[test]
+fn a_down_that_only_psql_could_run_is_refused_before_anything() {
+    let past = past(vec![row(1, "a", Some("drop table a; commit; drop table b"))]);
+    let options = BackOptions { steps: 1, ..BackOptions::default() };
+    assert!(matches!(down(&set(Vec::new()), &past, &options), Err(Error::Input(_))));
 }
