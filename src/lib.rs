@@ -11,8 +11,7 @@ mod history;
 mod interrupt;
 mod lock;
 mod migration;
-#[allow(unused_imports)] // its faces are re-exported by the library
-mod patterns;
+pub mod patterns;
 mod rehearsal;
 mod report;
 mod rules;
@@ -21,6 +20,7 @@ mod secret;
 mod shadow;
 mod sql;
 mod stats;
+mod webhook;
 mod workspace;
 
 pub use commands::run;

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt::Write};
 
 use serde_json::json;
 
-use super::Session;
+use super::{Session, target};
 use crate::{
     config::ShadowMode,
     db,
@@ -33,7 +33,7 @@ pub(super) fn run(args: &Args, session: &mut Session) -> Result<u8, Error> {
     if !workspace.set.problems.is_empty() {
         return Err(Error::Input(workspace.set.problems.clone()));
     }
-    let address = db::resolve(session.globals.database_url.as_deref(), &session.env, &|_| Ok(None))?;
+    let address = target::address(session)?;
     let mut target = db::connect(&address, "lockkeeper drift")?;
     let request = Request {
         env: &session.env,

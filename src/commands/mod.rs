@@ -52,6 +52,9 @@ pub(crate) struct Globals {
     /// machine can read a command line.
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) database_url: Option<String>,
+    /// One of the configuration's `[targets.NAME]`: its variable holds the address.
+    #[arg(long, global = true, value_name = "NAME", conflicts_with = "database_url")]
+    pub(crate) target: Option<String>,
     /// What to print on stdout: text, or one JSON document.
     #[arg(long, global = true, value_enum, default_value = "text")]
     pub(crate) format: Format,

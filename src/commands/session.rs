@@ -133,6 +133,17 @@ impl Session {
         }
     }
 
+    /// A warning, on stderr; an annotation where a runner reads along.
+    pub(crate) fn warn(&self, text: &str) {
+        let mut err = std::io::stderr().lock();
+        let text = escape::log_text(text);
+        let _ = if self.on_a_runner() {
+            writeln!(err, "::warning title=Lockkeeper::{}", escape::command_data(&text))
+        } else {
+            writeln!(err, "warning: {text}")
+        };
+    }
+
     /// An error, what it was about, its causes and what to do next, on stderr.
     pub(crate) fn tell(&self, error: &Error) {
         let mut text = format!("error: {error}");

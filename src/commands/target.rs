@@ -1,8 +1,10 @@
 //! What every command with a target needs: whose it is, where it is, how to deploy.
 
+use serde::Serialize;
+
 use super::Session;
 use crate::{
-    config::{Config, duration},
+    config::{Config, duration, nearest},
     db::{self, Address},
     error::Error,
     finding::Direction,
@@ -15,11 +17,40 @@ use crate::{
         deploy::{Applied, Deploy, Failed},
         escape,
     },
+    webhook::Hook,
 };
 
 /// The target's address, by the contract's order.
 pub(super) fn address(session: &Session) -> Result<Address, Error> {
-    db::resolve(session.globals.database_url.as_deref(), &session.env, &|_| Ok(None))
+    match &session.globals.target {
+        Some(name) => named(name, session),
+        None => db::resolve(session.globals.database_url.as_deref(), &session.env, &|_| Ok(None)),
+    }
+}
+
+/// The address of one of the configured targets. No other variable is looked at: who names a target
+/// means that one.
+fn named(name: &str, session: &Session) -> Result<Address, Error> {
+    let targets = session.config()?.targets;
+    let Some(target) = targets.get(name) else {
+        let remedy = match nearest(name, targets.keys().map(String::as_str)) {
+            Some(near) => format!("Did you mean `{near}`?"),
+            None if targets.is_empty() => format!("Write it into lockkeeper.toml: [targets.{name}]."),
+            None => {
+                let names: Vec<&str> = targets.keys().map(String::as_str).collect();
+                format!("The configured targets are {}.", names.join(", "))
+            }
+        };
+        return Err(Error::usage(format!("there is no target `{name}`"), remedy));
+    };
+    let variable = &target.database_url_env;
+    let Some(url) = session.env.get(variable) else {
+        return Err(Error::usage(
+            format!("the variable {variable}, which holds the address of target `{name}`, is not set"),
+            "Set it from a secret of that name where the deploy runs.",
+        ));
+    };
+    Address::parse(url, variable)?.check()
 }
 
 /// How to deploy: the configuration, and the options over it.
@@ -137,5 +168,56 @@ pub(super) fn conclude(
     if session.json() {
         session.print_json(&document);
     }
+    if !dry_run {
+        tell_webhook(session, &document, error.is_some());
+    }
     error.map_or(Ok(0), Err)
+}
+
+/// The body of the webhook.
+#[derive(Serialize)]
+struct Told<'a> {
+    schema: u32,
+    event: &'a str,
+    /// `applied`, `rolled-back` or `failed`.
+    outcome: &'static str,
+    /// The name of `--target`.
+    target: Option<&'a str>,
+    applied: &'a [Applied],
+    failed: Option<&'a Failed>,
+    actor: String,
+    sha: Option<String>,
+    run_url: Option<String>,
+}
+
+/// Tells the configured webhook of what was changed, or was to be. What becomes of that is at most a
+/// warning: the deploy is over.
+fn tell_webhook(session: &Session, deploy: &Deploy, stopped: bool) {
+    // Without a configuration nothing was done, and the error says why.
+    let Ok(config) = session.config() else { return };
+    if deploy.applied.is_empty() && !stopped {
+        return;
+    }
+    let outcome = match (stopped, deploy.direction.as_str()) {
+        (true, _) => "failed",
+        (false, "down") => "rolled-back",
+        (false, _) => "applied",
+    };
+    let Who { actor, run_url, commit_sha, .. } = who(session);
+    let told = Told {
+        schema: 1,
+        event: &deploy.direction,
+        outcome,
+        target: session.globals.target.as_deref(),
+        applied: &deploy.applied,
+        failed: deploy.failed.as_ref(),
+        actor,
+        sha: commit_sha,
+        run_url,
+    };
+    let sent = Hook::find(&config.webhook, &session.env)
+        .and_then(|hook| hook.map_or(Ok(()), |hook| hook.send(&told)));
+    if let Err(error) = sent {
+        session.warn(&format!("{error}. {}", error.remedy()));
+    }
 }

@@ -9,4 +9,6 @@ mod patterns;
 mod shadow;
 mod steps;
 mod support;
+mod targets;
 mod tidy;
+mod webhook;

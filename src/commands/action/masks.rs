@@ -4,7 +4,7 @@
 //! password inside it, and not that password as the driver sees it, decoded.
 
 use super::Session;
-use crate::{db::Address, env::Env, report::escape::command_data};
+use crate::{config::Config, db::Address, env::Env, report::escape::command_data};
 
 /// Variables that hold an address with a password in it.
 const ADDRESSES: &[&str] = &[
@@ -37,7 +37,9 @@ pub(super) fn tell(session: &Session) {
     if session.env.get("GITHUB_ACTIONS") != Some("true") {
         return;
     }
-    let (masks, short) = masks(&session.env);
+    // What is wrong with the configuration is told by the command that reads it.
+    let config = session.config().unwrap_or_default();
+    let (masks, short) = masks(&session.env, &config);
     for mask in masks {
         session.print(&format!("::add-mask::{}", command_data(&mask)));
     }
@@ -52,10 +54,11 @@ pub(super) fn tell(session: &Session) {
 }
 
 /// Every text to blot out, longest first, and whether there is one too short for it.
-fn masks(env: &Env) -> (Vec<String>, bool) {
+fn masks(env: &Env, config: &Config) -> (Vec<String>, bool) {
     let mut found: Vec<String> = Vec::new();
     let mut passwords: Vec<String> = Vec::new();
-    for url in ADDRESSES.iter().filter_map(|name| env.get(name)) {
+    let of_targets = config.targets.values().map(|target| target.database_url_env.as_str());
+    for url in ADDRESSES.iter().copied().chain(of_targets).filter_map(|name| env.get(name)) {
         let raw = raw_password(url);
         if let Some(raw) = raw {
             // With a password in it the address is a secret; `postgresql://localhost/x` is none.
@@ -67,7 +70,9 @@ fn masks(env: &Env) -> (Vec<String>, bool) {
             passwords.push(password.expose().to_owned());
         }
     }
-    passwords.extend(SECRETS.iter().filter_map(|name| env.get(name)).map(ToOwned::to_owned));
+    let of_webhook = [config.webhook.url_env.as_str(), config.webhook.secret_env.as_str()];
+    let secrets = SECRETS.iter().copied().chain(of_webhook);
+    passwords.extend(secrets.filter_map(|name| env.get(name)).map(ToOwned::to_owned));
     let short = passwords.iter().any(|password| (1..SHORTEST).contains(&password.chars().count()));
     found.extend(passwords);
     // A mask ends at a line's end, so each line is one.
@@ -116,7 +121,7 @@ mod tests {
     use super::*;
 
     fn of(name: &str, value: &str) -> (Vec<String>, bool) {
-        masks(&Env::new([(name.into(), value.into())]))
+        masks(&Env::new([(name.into(), value.into())]), &Config::default())
     }
 
     #[test]
@@ -138,6 +143,16 @@ mod tests {
     fn a_malformed_address_is_masked_too() {
         let (masks, _) = of("DATABASE_URL", "postgresql://u:p@ss:word@host:port/x");
         assert!(masks.contains(&"p@ss:word".to_owned()), "{masks:?}");
+    }
+
+    #[test]
+    fn variables_that_the_configuration_names_are_masked() {
+        let text = "[webhook]\nurl_env = \"HOOK\"\n[targets.a]\ndatabase_url_env = \"A_URL\"";
+        let config = Config::read(text, "lockkeeper.toml", &[]).unwrap();
+        let variables = [("HOOK", "https://h/secret"), ("A_URL", "postgresql://u:hunter2@h/d")];
+        let env = Env::new(variables.map(|(name, value)| (name.into(), value.into())));
+        let (masks, _) = masks(&env, &config);
+        assert_eq!(masks, ["postgresql://u:hunter2@h/d", "https://h/secret", "hunter2"]);
     }
 
     #[test]

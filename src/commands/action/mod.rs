@@ -35,10 +35,10 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(super) fn run(args: &Args, session: &mut Session) -> Result<u8, Error> {
-    // First of all, so that nothing said later can show a secret.
-    masks::tell(session);
     let inputs = Inputs::take(&session.env);
     inputs.hand_over(session);
+    // Before anything is said, so that nothing said later can show a secret.
+    masks::tell(session);
     let mut outputs = Outputs::default();
     let outcome = dispatch(args, &inputs, session, &mut outputs);
     let code = match &outcome {
