@@ -63,8 +63,12 @@ impl Traced<'_> {
                         && finding.lock.is_some_and(|lock| lock >= held.mode)
                         && finding.object.as_deref().map(table_of) == Some(held.object.as_str())
                 });
-                if !claimed && !said {
-                    own.extend(unforeseen(migration, trace, held));
+                // The reading of ordinary statements is held to what they do for ACCESS EXCLUSIVE only.
+                let opaque = self.facts.get(at).into_iter().flatten().any(|facts| {
+                    facts.statement == trace.statement && matches!(&*facts.kind, "Do" | "Call" | "Select")
+                });
+                if !claimed && !said && (opaque || held.mode == LockMode::AccessExclusive) {
+                    own.push(unforeseen(migration, trace, held));
                 }
             }
         }
@@ -135,12 +139,9 @@ fn holds(rehearsal: &Rehearsal, finding: &mut Finding) -> bool {
 }
 
 /// A lock that only the shadow showed: by dynamic SQL, a routine, an inlined expression.
-fn unforeseen(migration: &Migration, trace: &StatementTrace, held: &HeldLock) -> Option<Finding> {
+fn unforeseen(migration: &Migration, trace: &StatementTrace, held: &HeldLock) -> Finding {
     let rewritten = trace.rewrites.contains(&held.object);
     let read = trace.scans.contains(&held.object);
-    if held.mode < LockMode::AccessExclusive && !rewritten && !read {
-        return None;
-    }
     let work = match (rewritten, read) {
         (true, _) => " and writes the whole table anew",
         (_, true) => " and reads the whole table",
@@ -155,7 +156,7 @@ fn unforeseen(migration: &Migration, trace: &StatementTrace, held: &HeldLock) ->
     finding.object = Some(object.clone());
     finding.lock = Some(*mode);
     finding.evidence = Evidence::Shadow;
-    Some(finding)
+    finding
 }
 
 fn failed(migration: &Migration, failure: &Failure) -> Finding {

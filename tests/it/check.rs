@@ -231,6 +231,11 @@ fn a_shadow_confirms_and_rehearses() {
     let file = &report["files"][0];
     assert_eq!(file["round_trip"], "differs");
     assert_eq!(file["statements"][0]["locks"][0]["mode"], "ACCESS EXCLUSIVE");
+    let dynamic = "do $$ declare t text := 'users'; begin\n  \
+                   execute format('create index on public.%I (name)', t);\nend $$;";
+    project.migration("20260201000000_left", dynamic, "drop index public.users_name_idx;");
+    let report = project.run(&["check", "--format", "json", "--base", "main"]).json();
+    assert!(has(&report, "opaque-sql") && has(&report, "unforeseen-lock"), "{report}");
     project.migration("20260201000000_left", "alter table public.nobody add column a int;", "select 1;");
     let report = project.run(&["check", "--format", "json", "--base", "main"]).expect(1).json();
     assert!(has(&report, "broken-dependency"), "{report}");
