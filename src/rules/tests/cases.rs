@@ -16,7 +16,7 @@ const CASES: &str = include_str!("../../../tests/it/fixtures/rule-cases/rule-cas
 const BASE: &str = include_str!("../../../tests/it/fixtures/rule-cases/rule-cases-base.sql");
 
 /// What the rules reach now: raise these as they learn, never lower them.
-const MOST_MISSES: usize = 12;
+const MOST_MISSES: usize = 11;
 const MOST_FALSE_ALARMS: usize = 0;
 
 #[derive(Deserialize)]
