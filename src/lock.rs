@@ -78,9 +78,9 @@ impl LockMode {
         if self.blocks(Self::AccessShare) {
             "every read and write of it waits"
         } else if self.blocks(Self::RowExclusive) {
-            "every write to it waits, reads go on"
+            "every write to it waits (reads go on)"
         } else if self.blocks(Self::ShareUpdateExclusive) {
-            "other schema changes and VACUUM wait, reads and writes go on"
+            "other schema changes and VACUUM wait (reads and writes go on)"
         } else {
             "nobody else waits"
         }
