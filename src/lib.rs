@@ -20,6 +20,7 @@ mod secret;
 mod shadow;
 mod sql;
 mod stats;
+mod supabase;
 mod webhook;
 mod workspace;
 

@@ -17,6 +17,7 @@ use crate::{
         deploy::{Applied, Deploy, Failed},
         escape,
     },
+    supabase,
     webhook::Hook,
 };
 
@@ -24,7 +25,10 @@ use crate::{
 pub(super) fn address(session: &Session) -> Result<Address, Error> {
     match &session.globals.target {
         Some(name) => named(name, session),
-        None => db::resolve(session.globals.database_url.as_deref(), &session.env, &|_| Ok(None)),
+        None => {
+            let pooler = |reference: &str| supabase::pooler(reference, &session.env);
+            db::resolve(session.globals.database_url.as_deref(), &session.env, &pooler)
+        }
     }
 }
 
