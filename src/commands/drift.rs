@@ -6,9 +6,10 @@ use serde_json::json;
 
 use super::{Session, target};
 use crate::{
-    config::ShadowMode,
+    config::{Config, ShadowMode},
     db,
-    error::Error,
+    error::{Error, Guard},
+    migration::{MigrationSet, plan::Past},
     report::escape::log_text,
     secret::Secret,
     shadow::{self, Drift, Request},
@@ -26,6 +27,32 @@ pub(crate) struct Args {
     pub(crate) no_cache: bool,
 }
 
+/// Refuses where the target is not what the applied migrations say.
+///
+/// # Errors
+///
+/// [`Guard::Drift`]; or whatever kept the shadow or the target from being read.
+pub(super) fn refuse(
+    session: &Session,
+    config: &Config,
+    set: &MigrationSet,
+    past: &Past,
+) -> Result<(), Error> {
+    let mut applied = set.clone();
+    applied.migrations.retain(|migration| past.get(migration.version).is_some());
+    let drift = compare(session, config, &applied, None, true)?;
+    let Some(first) = drift.differences.first() else { return Ok(()) };
+    let others = match drift.differences.len() - 1 {
+        0 => String::new(),
+        count => format!(", and {count} more"),
+    };
+    Err(Error::refused(
+        Guard::Drift,
+        format!("the target is not what its migrations say: {first}{others}"),
+        "Run `lockkeeper drift` to see every difference; mend them, or deploy without --fail-on-drift.",
+    ))
+}
+
 /// Runs the command.
 pub(super) fn run(args: &Args, session: &mut Session) -> Result<u8, Error> {
     let config = session.config()?;
@@ -33,29 +60,39 @@ pub(super) fn run(args: &Args, session: &mut Session) -> Result<u8, Error> {
     if !workspace.set.problems.is_empty() {
         return Err(Error::Input(workspace.set.problems.clone()));
     }
-    let address = target::address(session)?;
-    let mut target = db::connect(&address, "lockkeeper drift")?;
-    let request = Request {
-        env: &session.env,
-        config: &config,
-        root: session.root(),
-        set: &workspace.set,
-        // Nothing is rehearsed: all of it is history.
-        change: BTreeSet::new(),
-        mode: ShadowMode::Required,
-        url: args.shadow_url.clone().map(Secret::new),
-        version: None,
-        cache: !args.no_cache,
-        assertions: false,
-        progress: &|line| session.say(line),
-    };
-    let drift = shadow::drift(&request, &mut target)?;
+    let drift = compare(session, &config, &workspace.set, args.shadow_url.clone(), !args.no_cache)?;
     if session.json() {
         session.print_json(&document(&drift));
     } else {
         session.print(&text(&drift));
     }
     Ok(u8::from(!drift.differences.is_empty()))
+}
+
+fn compare(
+    session: &Session,
+    config: &Config,
+    set: &MigrationSet,
+    shadow_url: Option<String>,
+    cache: bool,
+) -> Result<Drift, Error> {
+    let address = target::address(session)?;
+    let mut target = db::connect(&address, "lockkeeper drift")?;
+    let request = Request {
+        env: &session.env,
+        config,
+        root: session.root(),
+        set,
+        // Nothing is rehearsed: all of it is history.
+        change: BTreeSet::new(),
+        mode: ShadowMode::Required,
+        url: shadow_url.map(Secret::new),
+        version: None,
+        cache,
+        assertions: false,
+        progress: &|line| session.say(line),
+    };
+    shadow::drift(&request, &mut target)
 }
 
 fn document(drift: &Drift) -> serde_json::Value {

@@ -79,6 +79,12 @@ fn explain(rule: &Rule) -> String {
         let _ = writeln!(out, "  lock: {lock}, {}", lock.who_waits());
     }
     let _ = writeln!(out, "\nWhy\n  {}\n\nInstead\n  {}", rule.why, rule.instead);
+    if !rule.given.is_empty() {
+        let _ = writeln!(out, "\nGiven");
+        for line in page::indent_removed(rule.given).lines() {
+            let _ = writeln!(out, "  {line}");
+        }
+    }
     for (title, examples) in [("Reported", rule.bad), ("Not reported", rule.good)] {
         for (at, example) in examples.iter().enumerate() {
             if at == 0 {

@@ -90,11 +90,6 @@ impl Session {
         self.env.get("GITHUB_ACTIONS") == Some("true")
     }
 
-    /// Whether stderr is a terminal: progress may be drawn, not only written.
-    pub(crate) fn interactive(&self) -> bool {
-        std::io::stderr().is_terminal() && self.env.get("CI").is_none()
-    }
-
     /// The result, on stdout.
     pub(crate) fn print(&self, text: &str) {
         if let Some(captured) = self.captured.borrow_mut().as_mut() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Session, check, target};
+use super::{Session, check, drift, target};
 use crate::{
     config::{Config, OutOfOrder},
     error::{Error, Guard},
@@ -38,6 +38,10 @@ pub(crate) struct Args {
     /// Apply what `check` calls an error.
     #[arg(long)]
     pub(crate) skip_check: bool,
+    /// Refuse where the target's schema is not what the applied migrations say (needs a Postgres for
+    /// the shadow).
+    #[arg(long)]
+    pub(crate) fail_on_drift: bool,
     /// How long to wait for another deploy [default: 5min].
     #[arg(long, value_name = "DURATION")]
     pub(crate) lock_wait: Option<String>,
@@ -103,6 +107,9 @@ fn deploy(args: &Args, session: &Session) -> Result<(Deploy, Option<Error>), Err
     if plan.migrations.is_empty() {
         session.say(&nothing_to_do(&past));
         return Ok((Deploy::nothing(Direction::Up, false), None));
+    }
+    if args.fail_on_drift {
+        drift::refuse(session, &config, set, &past)?;
     }
     if !args.skip_check {
         refuse_errors(&config, set, &plan, target.facts())?;

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The file that is read where none is named.
-pub(crate) const DEFAULT_FILE: &str = "lockkeeper.toml";
+const DEFAULT_FILE: &str = "lockkeeper.toml";
 
 /// Major versions of Postgres whose behaviour is known here.
 pub(crate) const KNOWN_VERSIONS: std::ops::RangeInclusive<u32> = 12..=18;

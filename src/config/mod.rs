@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use glob::matches as glob_matches;
-pub(crate) use load::{DEFAULT_FILE, KNOWN_VERSIONS};
+pub(crate) use load::KNOWN_VERSIONS;
 pub(crate) use nearest::nearest;
 pub(crate) use units::{bytes, duration};
 
@@ -42,20 +42,6 @@ pub(crate) enum Profile {
     #[default]
     Supabase,
     Postgres,
-}
-
-impl Config {
-    /// What the configuration says of a rule in a file: the last override that matches, else
-    /// `[rules]`, else nothing.
-    pub(crate) fn level(&self, rule: &str, path: &str) -> Option<Level> {
-        self.overrides
-            .iter()
-            .rev()
-            .filter(|of_path| of_path.paths.iter().any(|pattern| glob_matches(pattern, path)))
-            .find_map(|of_path| of_path.rules.get(rule))
-            .or_else(|| self.rules.get(rule))
-            .copied()
-    }
 }
 
 /// What `[rules]` may say of a rule.

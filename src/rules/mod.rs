@@ -33,7 +33,7 @@ pub(crate) use context::{Base, ChangeContext, Context, FileContext};
 pub(crate) use engine::{Facts, Input};
 pub(crate) use judge::{Judged, judge};
 pub(crate) use levels::is_checked;
-pub(crate) use sink::{Report, Sink};
+pub(crate) use sink::Sink;
 
 use crate::{
     finding::{Category, Severity},
@@ -71,6 +71,7 @@ pub(crate) struct Rule {
     /// Each is what `instead` advises, or a trap: this rule is silent, and no error or warning is raised.
     pub(crate) good: &'static [&'static str],
     /// Other rules that the bad examples cannot help firing.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the tests hold the examples to it"))]
     pub(crate) also: &'static [&'static str],
     pub(crate) checks: &'static [Check],
 }

@@ -18,9 +18,11 @@ pub(crate) const CATEGORIES: &[(Category, &str)] = &[
     (Category::Style, "Style"),
 ];
 
+#[cfg(test)]
 const GENERATED: &str = "<!-- Written from src/rules/catalog by a test. Do not edit. -->\n";
 
 /// The page of one rule.
+#[cfg(test)]
 pub(crate) fn of(rule: &Rule) -> String {
     let mut out = format!("# {}\n\n{GENERATED}\n{}.\n\n", rule.name, capital(rule.summary));
     let on = if rule.off_by_default { "off" } else { "on" };
@@ -72,6 +74,7 @@ pub(crate) fn of(rule: &Rule) -> String {
 }
 
 /// `docs/rules/README.md`.
+#[cfg(test)]
 pub(crate) fn index() -> String {
     let mut out = format!(
         "# Rules\n\n{GENERATED}\n{} rules. Severities are for a table of unknown size in a live database; \
@@ -103,6 +106,7 @@ pub(crate) fn index() -> String {
     out
 }
 
+#[cfg(test)]
 fn capital(text: &str) -> String {
     let mut characters = text.chars();
     match characters.next() {

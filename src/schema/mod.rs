@@ -29,7 +29,7 @@ pub(crate) use objects::{
     Column, Constraint, ConstraintKind, Extension, Generated, Grant, Grantee, Index, IndexColumn,
     Partitioning, Policy, Relation, RelationKind, Routine, RoutineKind, Trigger, TypeDef, TypeKind,
 };
-pub(crate) use session::{Session, Setting, Transaction};
+pub(crate) use session::{Session, Transaction};
 pub(crate) use types::{ColumnType, TypeChange, serial_type};
 pub(crate) use unit::{At, Nesting, Unit};
 
@@ -108,15 +108,6 @@ pub(crate) enum Lookup<'a> {
     Dropped,
     /// No migration speaks of it: assumed to exist, with properties nobody knows.
     Unknown,
-}
-
-impl<'a> Lookup<'a> {
-    pub(crate) fn known(self) -> Option<&'a Relation> {
-        match self {
-            Self::Known(relation) => Some(relation),
-            _ => None,
-        }
-    }
 }
 
 impl Catalog {

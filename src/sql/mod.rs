@@ -17,5 +17,5 @@ pub(crate) use parse::{
 };
 pub(crate) use position::Lines;
 pub(crate) use quote::{ident, literal, qualified};
-pub(crate) use transaction::{Outside, modes, outside};
-pub(crate) use walk::{walk, walk_all, walk_ref};
+pub(crate) use transaction::{Outside, modes};
+pub(crate) use walk::{walk, walk_all};
