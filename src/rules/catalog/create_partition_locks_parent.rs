@@ -27,7 +27,7 @@ pub(super) static RULE: Rule = Rule {
         "create table app.days_2026 (like app.days including defaults including constraints);\nalter table app.days attach partition app.days_2026 for values from ('2026-01-01') to ('2027-01-01');",
         "create table app.p (id bigint not null primary key) partition by range (id);\ncreate table app.p1 partition of app.p for values from (1) to (10);",
     ],
-    
+
     checks: &[Check::Statement(check)],
     ..Rule::BLANK
 };
