@@ -118,6 +118,7 @@ impl<'a> Run<'a> {
             rest = later;
         }
         self.catalog.forget_births();
+        self.catalog.keep_to_config(self.input.config);
     }
 
     fn read_migration(&mut self, migration: &Migration, parsed: Option<Parsed>) {

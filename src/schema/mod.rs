@@ -79,6 +79,8 @@ pub(crate) struct Catalog {
     pub(crate) extensions: BTreeMap<String, Extension>,
     /// Publication name → tables that it lists.
     pub(crate) publications: BTreeMap<String, Vec<QName>>,
+    /// Storage buckets that a migration makes, and whether each is public.
+    pub(crate) buckets: BTreeMap<String, bool>,
     /// `ALTER DEFAULT PRIVILEGES … GRANT`: (schema or "" for all, kind) → grants.
     pub(crate) default_privileges: BTreeMap<(String, RelationKindForGrants), Vec<Grant>>,
     /// Names that were dropped and not created again: known to be absent.
@@ -168,9 +170,14 @@ impl Catalog {
     pub(crate) fn forget_births(&mut self) {
         for relation in self.relations.values_mut() {
             relation.born = None;
+            relation.secured = None;
+            relation.granted = None;
             relation.columns.iter_mut().for_each(|column| column.born = None);
             relation.indexes.iter_mut().for_each(|index| index.born = None);
-            relation.policies.iter_mut().for_each(|policy| policy.born = None);
+            for policy in &mut relation.policies {
+                policy.born = None;
+                policy.changed = None;
+            }
             relation.triggers.iter_mut().for_each(|trigger| trigger.born = None);
             for constraint in &mut relation.constraints {
                 constraint.born = None;
@@ -186,6 +193,7 @@ impl Catalog {
         for routine in self.routines.values_mut().flatten() {
             routine.born = None;
             routine.changed = None;
+            routine.granted = None;
         }
         self.schemas.values_mut().for_each(|born| *born = None);
         self.extensions.values_mut().for_each(|extension| extension.born = None);

@@ -46,6 +46,11 @@ pub(crate) struct Relation {
     pub(crate) partition_bound: Option<Box<Node>>,
     pub(crate) is_default_partition: bool,
     pub(crate) inherits: Vec<QName>,
+    /// Where the change last decided how its rows are guarded: switched row level security, made or
+    /// replaced the view, set an option, moved it to another schema.
+    pub(crate) secured: Option<At>,
+    /// Where the change last granted something on it.
+    pub(crate) granted: Option<At>,
     pub(crate) rls: bool,
     pub(crate) force_rls: bool,
     pub(crate) policies: Vec<Policy>,
@@ -84,6 +89,8 @@ impl Relation {
             partition_bound: None,
             is_default_partition: false,
             inherits: Vec::new(),
+            secured: None,
+            granted: None,
             rls: false,
             force_rls: false,
             policies: Vec::new(),
@@ -270,6 +277,8 @@ pub(crate) struct Policy {
     pub(crate) using: Option<Box<Node>>,
     pub(crate) with_check: Option<Box<Node>>,
     pub(crate) born: Option<At>,
+    /// Where the change last created or altered it.
+    pub(crate) changed: Option<At>,
 }
 
 #[derive(Debug, Clone)]
@@ -326,7 +335,8 @@ pub(crate) struct Routine {
     /// Source text of a string body.
     pub(crate) body: Option<String>,
     pub(crate) grants: Vec<Grant>,
-    /// Whether PUBLIC holds EXECUTE (the default until revoked).
+    /// Where the change last granted something on it.
+    pub(crate) granted: Option<At>,
     pub(crate) owner: Option<String>,
     pub(crate) born: Option<At>,
     /// Where the change last created or replaced it.

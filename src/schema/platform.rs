@@ -1,6 +1,6 @@
 //! What a Supabase project holds before its first migration.
 
-use super::{At, Catalog, Nesting, Session, Transaction, Unit};
+use super::{At, Catalog, Grantee, Nesting, Session, Transaction, Unit};
 use crate::config::{Config, Profile};
 use crate::finding::Direction;
 use crate::sql;
@@ -28,6 +28,19 @@ impl Catalog {
         }
         catalog.forget_births();
         catalog
+    }
+
+    /// What `expose_public = false` says of a project wins over what its older migrations say: the
+    /// platform took these privileges away by itself (supabase.com/changelog, 2026-04-28).
+    pub(crate) fn keep_to_config(&mut self, config: &Config) {
+        if config.profile == Profile::Supabase && !config.supabase.expose_public {
+            for grants in self.default_privileges.values_mut() {
+                grants.retain(|grant| {
+                    !matches!(&grant.grantee, Grantee::Role(role)
+                        if ["anon", "authenticated", "service_role"].contains(&role.as_str()))
+                });
+            }
+        }
     }
 
     fn read(&mut self, script: &str) {

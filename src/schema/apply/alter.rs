@@ -171,6 +171,18 @@ impl Change<'_> {
     /// Subcommands about the table as a whole.
     fn alter_property(&mut self, relation: &mut Relation, command: &AlterTableCmd) {
         let name = command.name.as_str();
+        if matches!(
+            command.subtype(),
+            T::AtEnableRowSecurity
+                | T::AtDisableRowSecurity
+                | T::AtForceRowSecurity
+                | T::AtNoForceRowSecurity
+                | T::AtSetRelOptions
+                | T::AtReplaceRelOptions
+                | T::AtResetRelOptions
+        ) {
+            relation.secured = Some(self.at);
+        }
         match command.subtype() {
             T::AtEnableRowSecurity => relation.rls = true,
             T::AtDisableRowSecurity => relation.rls = false,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Change, def_elem, grantee};
-use crate::schema::{Catalog, Grant, Grantee, QName, RelationKind, RelationKindForGrants as Kind};
+use crate::schema::{At, Catalog, Grant, Grantee, QName, RelationKind, RelationKindForGrants as Kind};
 use crate::sql::ast::{
     self, AlterDefaultPrivilegesStmt, GrantStmt, GrantTargetType, Node, NodeEnum, ObjectType,
 };
@@ -53,6 +53,12 @@ impl Order {
             }
         }
         grants.retain(|grant| !grant.privileges.is_empty());
+    }
+
+    fn mark(&self, granted: &mut Option<At>, at: At) {
+        if self.give {
+            *granted = Some(at);
+        }
     }
 
     fn named(&self) -> BTreeSet<String> {
@@ -173,13 +179,17 @@ impl Change<'_> {
             match object {
                 NodeEnum::RangeVar(range) => {
                     let name = self.resolve(range);
+                    let at = self.at;
                     if let Some(relation) = self.relation(&name) {
                         order.carry_out(&mut relation.grants);
+                        order.mark(&mut relation.granted, at);
                     }
                 }
                 NodeEnum::ObjectWithArgs(object) => {
+                    let at = self.at;
                     for routine in self.overloads(object) {
                         order.carry_out(&mut routine.grants);
+                        order.mark(&mut routine.granted, at);
                     }
                 }
                 NodeEnum::String(schema) if order.kind == Kind::Schemas => {
@@ -191,11 +201,13 @@ impl Change<'_> {
     }
 
     fn grant_in_schema(&mut self, order: &Order, schema: &str) {
+        let at = self.at;
         match order.kind {
             Kind::Functions => {
                 let routines = self.catalog.routines.iter_mut().filter(|(name, _)| name.schema == schema);
                 for routine in routines.flat_map(|(_, overloads)| overloads) {
                     order.carry_out(&mut routine.grants);
+                    order.mark(&mut routine.granted, at);
                 }
             }
             Kind::Tables | Kind::Sequences => {
@@ -205,6 +217,7 @@ impl Change<'_> {
                         && is_sequence == (order.kind == Kind::Sequences);
                     if relation.name.schema == schema && meant {
                         order.carry_out(&mut relation.grants);
+                        order.mark(&mut relation.granted, at);
                     }
                 }
             }

@@ -23,6 +23,7 @@ impl Change<'_> {
             using: create.qual.clone(),
             with_check: create.with_check.clone(),
             born: Some(self.at),
+            changed: Some(self.at),
         };
         let guarded = self.guarded;
         let Some(relation) = self.relation(&table) else { return };
@@ -40,6 +41,7 @@ impl Change<'_> {
         let Some(policy) = relation.policies.iter_mut().find(|known| known.name == alter.policy_name) else {
             return;
         };
+        policy.changed = Some(self.at);
         if !roles.is_empty() {
             policy.roles = roles;
         }

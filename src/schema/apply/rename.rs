@@ -193,6 +193,9 @@ impl Change<'_> {
         }
         let Some(mut relation) = self.catalog.relations.remove(from) else { return };
         relation.name = to.clone();
+        if from.schema != to.schema {
+            relation.secured = Some(self.at);
+        }
         for index in &mut relation.indexes {
             index.name.schema.clone_from(&to.schema);
         }

@@ -31,6 +31,7 @@ impl Change<'_> {
             sql_body: create.sql_body.is_some(),
             body: None,
             grants: self.catalog.birth_grants_of_routine(&name),
+            granted: None,
             owner: self.session.role.as_ref().map(|role| role.value.clone()),
             born: Some(self.at),
             changed: Some(self.at),
@@ -47,6 +48,7 @@ impl Change<'_> {
             Some(known) => {
                 routine.born = known.born;
                 routine.grants = std::mem::take(&mut known.grants);
+                routine.granted = known.granted;
                 routine.owner = known.owner.take();
                 *known = routine;
             }
@@ -101,6 +103,7 @@ impl Change<'_> {
             sql_body: false,
             body: None,
             grants: self.catalog.birth_grants_of_routine(&name),
+            granted: None,
             owner: None,
             born: Some(self.at),
             changed: Some(self.at),

@@ -6,6 +6,9 @@ use crate::sql::ast::{InsertStmt, NodeEnum};
 
 impl Change<'_> {
     pub(super) fn rows(&mut self, node: &NodeEnum) {
+        if let NodeEnum::InsertStmt(insert) = node {
+            self.buckets(insert);
+        }
         let few = matches!(node, NodeEnum::InsertStmt(insert) if is_short(insert));
         let target = match node {
             NodeEnum::InsertStmt(insert) if few => insert.relation.as_ref(),
@@ -19,6 +22,40 @@ impl Change<'_> {
             let name = self.resolve(range);
             if let Some(relation) = self.catalog.relations.get_mut(&name) {
                 relation.filled = true;
+            }
+        }
+    }
+}
+
+impl Change<'_> {
+    /// `INSERT INTO storage.buckets (id, name, public) VALUES …`: which buckets are public.
+    fn buckets(&mut self, insert: &InsertStmt) {
+        let Some(table) = insert.relation.as_ref().map(|range| self.resolve(range)) else { return };
+        if (table.schema.as_str(), table.name.as_str()) != ("storage", "buckets") {
+            return;
+        }
+        let written = insert.cols.iter().filter_map(|node| match node.node.as_ref()? {
+            NodeEnum::ResTarget(target) => Some(target.name.clone()),
+            _ => None,
+        });
+        let mut columns: Vec<String> = written.collect();
+        if columns.is_empty()
+            && let Some(relation) = self.catalog.relation(&table)
+        {
+            columns = relation.columns.iter().map(|column| column.name.clone()).collect();
+        }
+        let Some(NodeEnum::SelectStmt(select)) =
+            insert.select_stmt.as_ref().and_then(|select| select.node.as_ref())
+        else {
+            return;
+        };
+        let place = |name: &str| columns.iter().position(|column| column == name);
+        for row in &select.values_lists {
+            let Some(NodeEnum::List(row)) = &row.node else { continue };
+            let value = |name: &str| super::text_of(row.items.get(place(name)?)?);
+            if let Some(id) = value("id") {
+                let public = value("public").is_some_and(|it| matches!(it.as_str(), "true" | "t" | "1"));
+                self.catalog.buckets.insert(id, public);
             }
         }
     }

@@ -14,6 +14,7 @@ impl Change<'_> {
             _ => Relation::new(name.clone(), RelationKind::View, Some(self.at)),
         };
         view.temporary = name.is_temporary();
+        view.secured = Some(self.at);
         view.options = super::options(&create.options);
         view.query = Some(query.clone());
         if let Some(node) = &query.node {
