@@ -9,6 +9,7 @@
 
 mod ahead;
 mod bounds;
+mod access;
 mod catalog;
 mod columns;
 mod common;

@@ -1,0 +1,155 @@
+//! Dropped and made again: what was granted, revoked and guarded is forgotten.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    finding::{Category, Severity},
+    rules::{ChangeContext, Check, Rule, Sink, access},
+    schema::{At, Grant, Relation, Routine},
+    sql::ast::NodeEnum,
+};
+
+pub(super) static RULE: Rule = Rule {
+    name: "recreate-resets-acl",
+    category: Category::Security,
+    severity: Severity::Warning,
+    summary: "drops and recreates an object, and with it who may use it",
+    why: "A new object has the default privileges, owner and options: a function that was revoked from PUBLIC is \
+          PUBLIC's again, a grant that code needs is gone, and policies are too. CREATE OR REPLACE keeps the \
+          privileges, but a function loses SECURITY DEFINER unless that is written again.",
+    instead: "Use CREATE OR REPLACE where it will do, else issue every GRANT, REVOKE and policy again after it.",
+    sources: &["https://www.postgresql.org/docs/current/sql-createfunction.html#SQL-CREATEFUNCTION-NOTES"],
+    peers: &[],
+    given: "create function app.total(acc bigint) returns bigint language sql set search_path = '' as 'select acc';
+            revoke execute on function app.total(bigint) from public;
+            create function app.plain() returns bigint language sql set search_path = '' as 'select 1::bigint';
+            create function app.admin() returns bigint language sql security definer set search_path = '' as 'select 1::bigint';
+            create view app.names as select 1 as one;
+            grant select on app.names to authenticated;",
+    bad: &[
+        "drop function app.total(bigint);\ncreate function app.total(acc bigint) returns bigint language sql set search_path = '' as 'select acc + 1';",
+        "drop view app.names;\ncreate view app.names as select 2 as one;",
+        "create or replace function app.admin() returns bigint language sql set search_path = '' as 'select 2::bigint';",
+    ],
+    good: &[
+        "drop function app.total(bigint);\ncreate function app.total(acc bigint) returns bigint language sql set search_path = '' as 'select acc + 1';\nrevoke execute on function app.total(bigint) from public;",
+        "create or replace function app.total(acc bigint) returns bigint language sql set search_path = '' as 'select acc + 1';",
+        "drop function app.plain();\ncreate function app.plain() returns bigint language sql set search_path = '' as 'select 2::bigint';",
+        "drop view app.names;\ncreate view app.names as select 2 as one;\ngrant select on app.names to authenticated;",
+        "create or replace function app.admin() returns bigint language sql security invoker set search_path = '' as 'select 2::bigint';",
+    ],
+    also: &["drop-object"],
+    checks: &[Check::Change(check)],
+    ..Rule::BLANK
+};
+
+fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
+    for relation in context.after.relations.values().filter(|relation| !relation.temporary) {
+        let (Some(at), Some(before)) = (relation.born, context.before.relation(&relation.name)) else { continue };
+        let mut changes = difference(&before.grants, &relation.grants);
+        let lost = policies_lost(before, relation);
+        if !lost.is_empty() {
+            changes.push(format!("policy {} is gone", access::in_words(&lost)));
+        }
+        report(context, sink, at, format!("`{}`", relation.name), &relation.name, &changes);
+    }
+    for (routine, at) in access::changed_routines(context) {
+        match routine.born {
+            Some(born) => {
+                let Some(before) = predecessor(context, routine) else { continue };
+                let changes = difference(&before.grants, &routine.grants);
+                let what = format!("`{}`", access::signature(routine));
+                report(context, sink, born, what, &routine.name, &changes);
+            }
+            None => definer_lost(context, sink, routine, at),
+        }
+    }
+}
+
+fn report(
+    context: &ChangeContext<'_>,
+    sink: &mut Sink<'_>,
+    at: At,
+    what: String,
+    object: &crate::schema::QName,
+    changes: &[String],
+) {
+    if changes.is_empty() {
+        return;
+    }
+    let message =
+        format!("{what} is dropped and made again with default privileges: {}", changes.join(", "));
+    access::say(context, sink, at, message).object(object);
+}
+
+/// The overload that the new one stands for: with the same arguments, or the only one that went.
+fn predecessor<'a>(context: &ChangeContext<'a>, routine: &Routine) -> Option<&'a Routine> {
+    if let Some(same) = access::routine_before(context, routine) {
+        return Some(same);
+    }
+    let (before, after) = (context.before, context.after);
+    let left = after.routines.get(&routine.name);
+    let mut gone = before.routines.get(&routine.name)?.iter().filter(|known| {
+        !left.is_some_and(|left| left.iter().any(|still| still.arguments == known.arguments))
+    });
+    match (gone.next(), gone.next()) {
+        (Some(only), None) => Some(only),
+        _ => None,
+    }
+}
+
+/// What callers gain and lose, in words.
+fn difference(before: &[Grant], after: &[Grant]) -> Vec<String> {
+    let (before, after) = (by_role(before), by_role(after));
+    let roles: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let nothing = BTreeSet::new();
+    let mut changes = Vec::new();
+    for role in roles {
+        let had = before.get(role).unwrap_or(&nothing);
+        let has = after.get(role).unwrap_or(&nothing);
+        let holds = |set: &BTreeSet<String>, one: &String| set.contains("all") || set.contains(one);
+        let gains: Vec<&str> = has.iter().filter(|one| !holds(had, one)).map(String::as_str).collect();
+        let loses: Vec<&str> = had.iter().filter(|one| !holds(has, one)).map(String::as_str).collect();
+        if !gains.is_empty() {
+            changes.push(format!("`{role}` gains {}", gains.join(", ").to_uppercase()));
+        }
+        if !loses.is_empty() {
+            changes.push(format!("`{role}` loses {}", loses.join(", ").to_uppercase()));
+        }
+    }
+    changes
+}
+
+fn by_role(grants: &[Grant]) -> BTreeMap<String, BTreeSet<String>> {
+    grants.iter().map(|grant| (access::role(&grant.grantee), grant.privileges.clone())).collect()
+}
+
+/// Policies that a table had and now lacks although it is guarded again.
+fn policies_lost(before: &Relation, after: &Relation) -> Vec<String> {
+    if !after.rls {
+        return Vec::new();
+    }
+    let gone = before.policies.iter().filter(|policy| after.policy(&policy.name).is_none());
+    gone.map(|policy| policy.name.clone()).collect()
+}
+
+/// `CREATE OR REPLACE` that says nothing about whose rights the function runs with.
+fn definer_lost(context: &ChangeContext<'_>, sink: &mut Sink<'_>, routine: &Routine, at: At) {
+    let was = access::routine_before(context, routine).is_some_and(|before| before.security_definer);
+    let silent = access::units(context, at).any(|unit| match &unit.node {
+        NodeEnum::CreateFunctionStmt(create) => !create.options.iter().any(|option| {
+            matches!(&option.node, Some(NodeEnum::DefElem(option)) if option.defname == "security")
+        }),
+        _ => false,
+    });
+    if was && !routine.security_definer && silent {
+        let signature = access::signature(routine);
+        let message = format!(
+            "replacing `{signature}` without SECURITY DEFINER drops it: the function runs with its caller's rights"
+        );
+        access::say(context, sink, at, message).object(&routine.name).suggest(format!(
+            "ALTER {} {signature} SECURITY DEFINER;",
+            access::kind_of(routine)
+        ));
+    }
+}

@@ -1,0 +1,165 @@
+//! A role that may do more than before.
+
+use crate::{
+    finding::{Category, Direction, Severity},
+    rules::{Check, Context, Rule, Sink, access},
+    sql::ast::{AlterTableType, DefElem, Node, NodeEnum, RoleSpec, RoleSpecType},
+};
+
+pub(super) static RULE: Rule = Rule {
+    name: "role-attribute-change",
+    category: Category::Security,
+    severity: Severity::Error,
+    summary: "gives a role powers beyond privileges on objects",
+    why: "SUPERUSER and BYPASSRLS stand above every grant and policy, CREATEROLE can hand out what it does not \
+          have, a login with a password in git is everybody's, and membership in `service_role` is BYPASSRLS by \
+          another name.",
+    instead: "Create roles NOLOGIN and grant them what they need; set passwords outside migrations.",
+    sources: &[
+        "https://www.postgresql.org/docs/current/role-attributes.html",
+        "https://supabase.com/docs/guides/database/postgres/roles",
+    ],
+    peers: &["sq:ban-alter-role-options"],
+    given: "create role app_reader nologin;
+            create table app.docs (id bigint primary key);",
+    bad: &[
+        "create role boss superuser;",
+        "alter role app_reader bypassrls;",
+        "create user app_login with password 'correct horse battery';",
+        "alter user app_reader createrole;",
+        "grant service_role to authenticated;",
+        "alter table app.docs owner to supabase_admin;",
+    ],
+    good: &[
+        "create role app_writer nologin;",
+        "alter role app_reader set statement_timeout = '5s';",
+        "alter role app_reader nobypassrls;",
+        "create role app_writer nologin nosuperuser nocreaterole;",
+        "alter role app_reader with password null;",
+        "grant app_reader to postgres;",
+    ],
+    also: &["hardcoded-secret", "broad-grant", "owner-change"],
+    checks: &[Check::Statement(check)],
+    ..Rule::BLANK
+};
+
+/// Roles that stand above grants or policies.
+const POWERFUL: &[&str] = &[
+    "postgres",
+    "service_role",
+    "supabase_admin",
+    "supabase_auth_admin",
+    "supabase_storage_admin",
+    "supabase_realtime_admin",
+    "supabase_functions_admin",
+    "supabase_replication_admin",
+    "supabase_privileged_role",
+    "authenticator",
+    "dashboard_user",
+    "rds_superuser",
+    "pg_read_all_data",
+    "pg_write_all_data",
+    "pg_read_server_files",
+    "pg_write_server_files",
+    "pg_execute_server_program",
+];
+
+fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
+    if context.direction == Direction::Down {
+        return;
+    }
+    match context.node {
+        NodeEnum::CreateRoleStmt(create) => attributes(&create.role, &create.options, "creates", sink),
+        NodeEnum::AlterRoleStmt(alter) => {
+            let role = alter.role.as_ref().map(name).unwrap_or_default();
+            attributes(&role, &alter.options, "alters", sink);
+        }
+        NodeEnum::GrantRoleStmt(grant) if grant.is_grant => {
+            let given: Vec<String> =
+                roles(&grant.granted_roles).into_iter().filter(|role| POWERFUL.contains(&role.as_str())).collect();
+            let to: Vec<String> =
+                roles(&grant.grantee_roles).into_iter().filter(|role| !is_trusted(role)).collect();
+            if !given.is_empty() && !to.is_empty() {
+                sink.report(format!(
+                    "makes {} a member of {}: it stands above policies from now on",
+                    access::in_words(&to),
+                    access::in_words(&given)
+                ));
+            }
+        }
+        NodeEnum::AlterOwnerStmt(alter) => owner(alter.newowner.as_ref(), sink),
+        NodeEnum::ReassignOwnedStmt(reassign) => owner(reassign.newrole.as_ref(), sink),
+        NodeEnum::AlterTableStmt(alter) => {
+            for node in &alter.cmds {
+                if let Some(NodeEnum::AlterTableCmd(command)) = &node.node
+                    && command.subtype() == AlterTableType::AtChangeOwner
+                {
+                    owner(command.newowner.as_ref(), sink);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn name(role: &RoleSpec) -> String {
+    match role.roletype() {
+        RoleSpecType::RolespecPublic => "PUBLIC".into(),
+        RoleSpecType::RolespecCstring => role.rolename.clone(),
+        _ => "the current role".into(),
+    }
+}
+
+fn roles(nodes: &[Node]) -> Vec<String> {
+    let one = |node: &Node| match node.node.as_ref()? {
+        NodeEnum::RoleSpec(role) => Some(name(role)),
+        NodeEnum::AccessPriv(role) => Some(role.priv_name.clone()),
+        _ => None,
+    };
+    nodes.iter().filter_map(one).collect()
+}
+
+/// They hold these powers anyway.
+fn is_trusted(role: &str) -> bool {
+    matches!(role, "postgres" | "authenticator" | "the current role") || role.starts_with("supabase_")
+}
+
+fn attributes(role: &str, options: &[Node], verb: &str, sink: &mut Sink<'_>) {
+    let gained: Vec<&str> = options
+        .iter()
+        .filter_map(|node| match &node.node {
+            Some(NodeEnum::DefElem(option)) => power(option),
+            _ => None,
+        })
+        .collect();
+    if gained.is_empty() {
+        return;
+    }
+    sink.report(format!("{verb} role `{role}` with {}", gained.join(", "))).object(role);
+}
+
+fn power(option: &DefElem) -> Option<&'static str> {
+    let on = match option.arg.as_ref().and_then(|arg| arg.node.as_ref()) {
+        Some(NodeEnum::Boolean(value)) => value.boolval,
+        Some(NodeEnum::Integer(value)) => value.ival != 0,
+        Some(_) => true,
+        None => false,
+    };
+    match option.defname.as_str() {
+        "superuser" if on => Some("SUPERUSER"),
+        "bypassrls" if on => Some("BYPASSRLS"),
+        "createrole" if on => Some("CREATEROLE"),
+        "isreplication" if on => Some("REPLICATION"),
+        "password" if on => Some("a password that stands in the file"),
+        _ => None,
+    }
+}
+
+fn owner(role: Option<&RoleSpec>, sink: &mut Sink<'_>) {
+    let Some(role) = role.map(name) else { return };
+    // `postgres` owns what migrations make; dumps say so of every object.
+    if role != "postgres" && POWERFUL.contains(&role.as_str()) {
+        sink.report(format!("gives an object to `{role}`: what runs with its owner's rights runs as `{role}`"))
+            .object(role);
+    }
+}
