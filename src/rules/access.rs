@@ -134,9 +134,7 @@ pub(crate) fn brought_within_reach(context: &ChangeContext<'_>, relation: &Relat
                 _ => false,
             })
         }),
-        Some(before) => {
-            relation.granted.filter(|_| reach(before).is_empty() && !reach(relation).is_empty())
-        }
+        Some(before) => relation.granted.filter(|_| reach(before).is_empty() && !reach(relation).is_empty()),
     }
 }
 
@@ -285,6 +283,20 @@ pub(crate) fn changed_routines<'a>(context: &ChangeContext<'a>) -> Vec<(&'a Rout
 /// Whether the routine was made or replaced there (and not altered only).
 pub(crate) fn made_at(context: &ChangeContext<'_>, at: At) -> bool {
     units(context, at).any(|unit| matches!(unit.node, NodeEnum::CreateFunctionStmt(_)))
+}
+
+/// The statement that decided how a routine is: the last that made it, or altered that very property
+/// (`set`, `security`), else the one that made it first.
+pub(crate) fn decided(context: &ChangeContext<'_>, routine: &Routine, property: &str) -> Option<At> {
+    let at = routine.changed?;
+    let decides = units(context, at).any(|unit| match &unit.node {
+        NodeEnum::CreateFunctionStmt(_) => true,
+        NodeEnum::AlterFunctionStmt(alter) => alter.actions.iter().any(
+            |action| matches!(&action.node, Some(NodeEnum::DefElem(action)) if action.defname == property),
+        ),
+        _ => false,
+    });
+    if decides { Some(at) } else { routine.born.or(Some(at)) }
 }
 
 /// Whether a view runs with the rights of whoever queries it.

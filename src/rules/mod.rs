@@ -7,9 +7,9 @@
 //! No rule does I/O, and no rule sees another rule's findings: a rule that needs the past asks
 //! the [`Context`].
 
+mod access;
 mod ahead;
 mod bounds;
-mod access;
 mod catalog;
 mod columns;
 mod common;

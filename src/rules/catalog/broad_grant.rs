@@ -18,9 +18,7 @@ pub(super) static RULE: Rule = Rule {
     peers: &["sfm:overbroad-grant", "psd:AUTHZ_UPDATE"],
     given: "create table public.docs (id bigint primary key, label text);
             alter table public.docs enable row level security;
-            create function public.total(acc bigint) returns bigint language sql set search_path = '' as 'select acc';
-            create role app_reader nologin;
-            create role app_owner nologin;",
+            create function public.total(acc bigint) returns bigint language sql set search_path = '' as 'select acc';",
     bad: &[
         "grant select on public.docs to public;",
         "grant all on public.docs to anon;",
@@ -88,7 +86,8 @@ fn api(context: &Context<'_>, roles: &[String]) -> Vec<String> {
 
 /// The platform's own: they hold everything anyway.
 fn is_trusted(role: &str) -> bool {
-    matches!(role, "service_role" | "postgres" | "dashboard_user" | "authenticator") || role.starts_with("supabase_")
+    matches!(role, "service_role" | "postgres" | "dashboard_user" | "authenticator")
+        || role.starts_with("supabase_")
 }
 
 /// Lower-case verbs; empty for ALL.

@@ -15,7 +15,11 @@ pub(super) static RULE: Rule = Rule {
     why: "One DELETE can take rows of many tables along, and locks all of them while it does.",
     instead: "Delete the dependent rows in so many words, or use NO ACTION.",
     sources: &["https://www.postgresql.org/docs/current/ddl-constraints.html#DDL-CONSTRAINTS-FK"],
-    peers: &["bb:statement_disallow_on_del_cascade", "pgr:constraint/cascade-delete", "pgr:constraint/cascade-update"],
+    peers: &[
+        "bb:statement_disallow_on_del_cascade",
+        "pgr:constraint/cascade-delete",
+        "pgr:constraint/cascade-update",
+    ],
     given: "create table app.p (id bigint primary key);",
     bad: &[
         "create table app.c (id bigint primary key references app.p (id) on delete cascade);",

@@ -4,6 +4,7 @@ use crate::{
     finding::{Category, Severity},
     rules::{ChangeContext, Check, Rule, Sink, access},
     schema::{At, Routine},
+    sql::ast::NodeEnum,
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -42,7 +43,8 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
     for routine in context.after.routines.values().flatten() {
-        if !routine.security_definer || routine.returns_trigger() || !context.is_exposed(&routine.name.schema) {
+        if !routine.security_definer || routine.returns_trigger() || !context.is_exposed(&routine.name.schema)
+        {
             continue;
         }
         let callers = access::callers(routine);
@@ -64,7 +66,12 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
 fn since(context: &ChangeContext<'_>, routine: &Routine) -> Option<At> {
     let was = access::routine_before(context, routine)
         .is_some_and(|before| before.security_definer && !access::callers(before).is_empty());
-    match routine.changed {
+    let renamed = |at: At| {
+        routine.born.is_none()
+            && access::units(context, at).any(|unit| matches!(unit.node, NodeEnum::RenameStmt(_)))
+    };
+    match access::decided(context, routine, "security") {
+        Some(at) if renamed(at) => None,
         Some(at) if !was || access::made_at(context, at) => Some(at),
         _ => routine.granted.filter(|_| !was),
     }

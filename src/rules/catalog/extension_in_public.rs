@@ -55,7 +55,8 @@ const FIXED: &[&str] = &[
 ];
 
 /// Cannot be moved later (`relocatable = false`), so that this is worth a word but is often wanted.
-const SETTLED: &[&str] = &["postgis", "postgis_raster", "postgis_sfcgal", "pgrouting", "timescaledb", "pgtap"];
+const SETTLED: &[&str] =
+    &["postgis", "postgis_raster", "postgis_sfcgal", "pgrouting", "timescaledb", "pgtap"];
 
 /// In the `extensions` schema of every new project: IF NOT EXISTS does nothing there.
 const PREINSTALLED: &[&str] = &["pgcrypto", "uuid-ossp", "pg_stat_statements"];

@@ -45,8 +45,11 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             table.name
         );
         let columns: Vec<String> = columns.iter().map(|column| sql::ident(column)).collect();
-        access::say(context, sink, at, message).object(format!("{}.{}", table.name, columns.join(", "))).suggest(
-            format!("FOREIGN KEY ({}) REFERENCES auth.users (id) ON DELETE CASCADE", columns.join(", ")),
-        );
+        access::say(context, sink, at, message)
+            .object(format!("{}.{}", table.name, columns.join(", ")))
+            .suggest(format!(
+                "FOREIGN KEY ({}) REFERENCES auth.users (id) ON DELETE CASCADE",
+                columns.join(", ")
+            ));
     }
 }

@@ -35,7 +35,9 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
         return;
     }
     for (table, constraint, at) in access::new_foreign_keys(context) {
-        let ConstraintKind::Foreign { target, target_columns, columns, .. } = &constraint.kind else { continue };
+        let ConstraintKind::Foreign { target, target_columns, columns, .. } = &constraint.kind else {
+            continue;
+        };
         if target.schema != "auth" || target_columns.is_empty() {
             continue;
         }

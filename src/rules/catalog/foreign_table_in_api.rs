@@ -26,7 +26,7 @@ pub(super) static RULE: Rule = Rule {
     good: &[
         "create foreign table app.remote (id bigint) server other;",
         "create foreign table public.remote (id bigint) server other;\nrevoke all on public.remote from anon, authenticated;",
-        "create foreign table public.remote (id bigint) server other;\nalter foreign table public.remote set schema app;",
+        "create foreign table public.remote (id bigint) server other;\ndrop foreign table public.remote;",
     ],
     checks: &[Check::Change(check)],
     ..Rule::BLANK

@@ -41,7 +41,8 @@ pub(super) static RULE: Rule = Rule {
 };
 
 fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
-    for (routine, at) in access::changed_routines(context) {
+    for (routine, _) in access::changed_routines(context) {
+        let Some(at) = access::decided(context, routine, "set") else { continue };
         let bound = routine.settings.contains_key("search_path") || routine.sql_body;
         let foreign = matches!(routine.language.as_str(), "c" | "internal");
         if bound || foreign || access::is_platform(&routine.name) {
@@ -54,7 +55,8 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
                 && !before.sql_body
                 && before.security_definer == routine.security_definer
         });
-        if was_open && !access::made_at(context, at) {
+        let altered = routine.born.is_none() && !access::made_at(context, at);
+        if altered && (was_open || before.is_none()) {
             continue;
         }
         let signature = access::signature(routine);

@@ -91,10 +91,10 @@ fn is_placeholder(text: &str) -> bool {
 
 /// Prefixes that a provider gives to secret keys, and how much must follow.
 const PREFIXES: &[(&str, usize, &str)] = &[
-    ("sb_secret_", 16, "a Supabase secret key"),
+    ("sb_secret_", 6, "a Supabase secret key"),
     ("sbp_", 32, "a Supabase access token"),
-    ("sk_live_", 16, "a Stripe secret key"),
-    ("rk_live_", 16, "a Stripe restricted key"),
+    ("sk_live_", 6, "a Stripe secret key"),
+    ("rk_live_", 6, "a Stripe restricted key"),
     ("whsec_", 24, "a webhook signing secret"),
     ("ghp_", 30, "a GitHub token"),
     ("github_pat_", 30, "a GitHub token"),
@@ -119,7 +119,7 @@ fn found(text: &str) -> Vec<&'static str> {
     }
     let bearer = |rest: &str| {
         let token = token(rest);
-        token.len() >= 20 && !is_placeholder(token) && token.bytes().any(|byte| byte.is_ascii_digit())
+        token.len() >= 10 && !is_placeholder(token) && token.bytes().any(|byte| byte.is_ascii_digit())
     };
     if !kinds.contains(&"a JSON web token") && after(text, "Bearer ").any(bearer) {
         kinds.push("a bearer token");
@@ -154,11 +154,11 @@ fn token(text: &str) -> &str {
     &text[..end]
 }
 
-/// Three parts, after `eyJ`.
+/// Three parts, after `eyJ`: base64 of `{"`, with which the second begins too.
 fn is_jwt(rest: &str) -> bool {
     let parts: Vec<&str> = token(rest).split('.').collect();
     matches!(parts.as_slice(), [header, body, signature, ..]
-        if header.len() >= 8 && body.len() >= 8 && signature.len() >= 8)
+        if header.len() >= 3 && body.starts_with("eyJ") && signature.len() >= 3)
 }
 
 /// `user:password@host`, after `://`.

@@ -44,6 +44,7 @@ pub(super) static RULE: Rule = Rule {
         "function-volatility-change",
         "empty-migration",
         "rls-not-enabled",
+        "bulk-dml",
     ],
     checks: &[Check::Statement(check)],
     ..Rule::BLANK
@@ -94,7 +95,12 @@ fn structure(context: &Context<'_>) -> Vec<(&'static str, QName)> {
     let named = |name: Option<Name>| name.map(|name| context.catalog.place(&name, context.session));
     let one = |verb: &'static str, name: Option<QName>| name.map(|name| (verb, name)).into_iter().collect();
     match context.node {
-        NodeEnum::CreateStmt(create) if create.if_not_exists && relation(&create.relation).is_some_and(|name| context.relation(&name).is_some()) => Vec::new(),
+        NodeEnum::CreateStmt(create)
+            if create.if_not_exists
+                && relation(&create.relation).is_some_and(|name| context.relation(&name).is_some()) =>
+        {
+            Vec::new()
+        }
         NodeEnum::CreateStmt(create) => one("creates", placed(&create.relation)),
         NodeEnum::CreateForeignTableStmt(create) => {
             one("creates", create.base_stmt.as_ref().and_then(|base| placed(&base.relation)))
@@ -108,7 +114,9 @@ fn structure(context: &Context<'_>) -> Vec<(&'static str, QName)> {
         NodeEnum::CreateFunctionStmt(create) => {
             one("creates", named(Name::from_parts(&strings(&create.funcname))))
         }
-        NodeEnum::CreateEnumStmt(create) => one("creates", named(Name::from_parts(&strings(&create.type_name)))),
+        NodeEnum::CreateEnumStmt(create) => {
+            one("creates", named(Name::from_parts(&strings(&create.type_name))))
+        }
         NodeEnum::CreateDomainStmt(create) => {
             one("creates", named(Name::from_parts(&strings(&create.domainname))))
         }
@@ -130,7 +138,11 @@ fn structure(context: &Context<'_>) -> Vec<(&'static str, QName)> {
             one("renames", relation(&rename.relation).or_else(|| named(name)))
         }
         NodeEnum::AlterObjectSchemaStmt(alter) => {
-            let name = alter.object.as_deref().and_then(ast::name).filter(|_| alter.object_type() != ObjectType::ObjectExtension);
+            let name = alter
+                .object
+                .as_deref()
+                .and_then(ast::name)
+                .filter(|_| alter.object_type() != ObjectType::ObjectExtension);
             let from = relation(&alter.relation).or_else(|| named(name));
             let to = from.as_ref().map(|from| QName::new(alter.newschema.clone(), from.name.clone()));
             from.into_iter().chain(to).map(|name| ("moves", name)).collect()
@@ -145,7 +157,8 @@ fn structure(context: &Context<'_>) -> Vec<(&'static str, QName)> {
         }
         NodeEnum::DropStmt(drop) => dropped(context, drop.remove_type(), drop.missing_ok),
         NodeEnum::CreateTrigStmt(create) => {
-            let table = relation(&create.relation).filter(|table| table.schema != "auth" && !takes_policies(table));
+            let table =
+                relation(&create.relation).filter(|table| table.schema != "auth" && !takes_policies(table));
             one("creates a trigger on", table)
         }
         _ => Vec::new(),
@@ -155,16 +168,16 @@ fn structure(context: &Context<'_>) -> Vec<(&'static str, QName)> {
 /// The relation or routine that a comment is about; of a column, trigger or policy, its table.
 fn commented(kind: ObjectType, object: &ast::Node) -> Option<Name> {
     match kind {
-        ObjectType::ObjectColumn
-        | ObjectType::ObjectTrigger
-        | ObjectType::ObjectTabconstraint => match &object.node {
-            Some(NodeEnum::List(list)) => {
-                let mut parts = strings(&list.items);
-                parts.pop();
-                Name::from_parts(&parts).filter(|name| name.schema.is_some())
+        ObjectType::ObjectColumn | ObjectType::ObjectTrigger | ObjectType::ObjectTabconstraint => {
+            match &object.node {
+                Some(NodeEnum::List(list)) => {
+                    let mut parts = strings(&list.items);
+                    parts.pop();
+                    Name::from_parts(&parts).filter(|name| name.schema.is_some())
+                }
+                _ => None,
             }
-            _ => None,
-        },
+        }
         ObjectType::ObjectTable
         | ObjectType::ObjectView
         | ObjectType::ObjectMatview
@@ -181,10 +194,17 @@ fn dropped(context: &Context<'_>, kind: ObjectType, missing_ok: bool) -> Vec<(&'
     use ObjectType as T;
     let relation = matches!(
         kind,
-        T::ObjectTable | T::ObjectView | T::ObjectMatview | T::ObjectSequence | T::ObjectForeignTable | T::ObjectIndex
+        T::ObjectTable
+            | T::ObjectView
+            | T::ObjectMatview
+            | T::ObjectSequence
+            | T::ObjectForeignTable
+            | T::ObjectIndex
     );
-    let other =
-        matches!(kind, T::ObjectFunction | T::ObjectProcedure | T::ObjectRoutine | T::ObjectType | T::ObjectDomain);
+    let other = matches!(
+        kind,
+        T::ObjectFunction | T::ObjectProcedure | T::ObjectRoutine | T::ObjectType | T::ObjectDomain
+    );
     if !relation && !other {
         return Vec::new();
     }
@@ -212,7 +232,8 @@ fn policies(context: &Context<'_>, sink: &mut Sink<'_>) {
     if !is_managed(context, &table) || takes_policies(&table) {
         return;
     }
-    let message = format!("writes a policy for `{table}`, whose rows the platform reads and writes by its own rules");
+    let message =
+        format!("writes a policy for `{table}`, whose rows the platform reads and writes by its own rules");
     let report = sink.report(message).on(&table);
     // The platform lets `postgres` do it for the tables of auth.
     if table.schema == "auth" {
@@ -249,14 +270,18 @@ fn rows(context: &Context<'_>, sink: &mut Sink<'_>) {
         let insert = change.verb == "inserts into";
         let (severity, consequence) = match (table.schema.as_str(), table.name.as_str()) {
             ("storage", "buckets") if change.verb != "deletes" => continue,
-            ("storage", "objects" | "buckets") => {
-                (Severity::Warning, "the files themselves stay as they are, and the platform refuses to delete rows")
+            ("storage", "objects" | "buckets") => (
+                Severity::Warning,
+                "the files themselves stay as they are, and the platform refuses to delete rows",
+            ),
+            ("auth", "users") if insert => {
+                (Severity::Warning, "a user needs rows in other tables that only Auth writes")
             }
-            ("auth", "users") if insert => (Severity::Warning, "a user needs rows in other tables that only Auth writes"),
             ("auth", _) => (Severity::Warning, "Auth keeps its own state of them"),
-            ("cron", "job") if is_managed(context, &table) => {
-                (Severity::Error, "the platform refuses it: call cron.schedule, cron.alter_job or cron.unschedule")
-            }
+            ("cron", "job") if is_managed(context, &table) => (
+                Severity::Error,
+                "the platform refuses it: call cron.schedule, cron.alter_job or cron.unschedule",
+            ),
             ("vault", "secrets") => {
                 (Severity::Error, "the platform refuses it: call vault.create_secret or vault.update_secret")
             }

@@ -30,6 +30,7 @@ pub(super) static RULE: Rule = Rule {
         "create materialized view public.totals as select count(*) as n from public.sales;\nrevoke all on public.totals from anon, authenticated;",
         "create view public.totals with (security_invoker = on) as select count(*) as n from public.sales;",
     ],
+    also: &["rename-table"],
     checks: &[Check::Change(check)],
     ..Rule::BLANK
 };

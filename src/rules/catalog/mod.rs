@@ -11,10 +11,13 @@ mod add_serial_or_identity;
 mod add_stored_generated;
 mod applied_migration_edited;
 mod attach_partition_scan;
+mod auth_users_exposed;
 mod bad_migration_filename;
 mod breaks_cached_plans;
+mod broad_grant;
 pub(super) mod broken_dependency;
 mod bulk_dml;
+mod cascade_delete;
 mod change_column_default;
 mod check_validates_rows;
 mod column_type_rescan;
@@ -26,6 +29,7 @@ mod concurrently_unsupported;
 mod create_partition_locks_parent;
 mod create_trigger_lock;
 mod db_audit;
+mod definer_function_exposed;
 mod detach_partition_not_concurrent;
 mod dml_without_where;
 mod domain_constraint_scan;
@@ -52,14 +56,22 @@ mod enum_value_added;
 mod enum_value_used_same_transaction;
 mod exclusion_on_existing;
 mod explicit_lock_table;
+mod extension_in_public;
+mod extension_version_pinned;
+mod fk_auth_users_no_action;
 mod fk_locks_parent;
+mod fk_to_auth_non_pk;
 mod fk_type_mismatch;
 mod fk_validates_rows;
 mod fk_without_index;
 mod forbidden_in_transaction;
+mod foreign_table_in_api;
 mod function_overload_ambiguity;
+mod function_search_path_mutable;
 mod function_volatility_change;
 mod generated_column_change;
+mod graphql_exposed;
+mod hardcoded_secret;
 mod heavy_ctas;
 mod identifier_too_long;
 mod identity_change;
@@ -70,13 +82,17 @@ mod ineffective_lock_timeout;
 mod inheritance_change;
 mod irreversible_up;
 mod lossy_type_change;
+mod managed_schema_change;
+mod matview_in_api;
 mod matview_refresh_blocks_reads;
 mod may_fail_on_data;
+mod missing_api_grant;
 mod missing_down;
 mod missing_lock_timeout;
 mod missing_statement_timeout;
 mod move_table_rewrite;
 mod multi_table_lock_window;
+mod multiple_permissive_policies;
 mod new_write_restriction;
 mod not_rerunnable;
 mod not_valid_unsupported;
@@ -87,8 +103,20 @@ pub(super) mod parse_error;
 mod partition_bound_mismatch;
 mod partitioned_index_locks_all;
 mod pk_using_index_nullable;
+mod policy_always_true;
+mod policy_anonymous_users;
+mod policy_auth_initplan;
+mod policy_change;
+mod policy_invalid_clause;
+mod policy_user_metadata;
+mod policy_without_rls;
+mod policy_without_role;
 mod primary_key_builds_index;
 mod psql_only_syntax;
+mod public_bucket_listing;
+mod publication_change;
+mod queue_exposed;
+mod recreate_resets_acl;
 mod redundant_index;
 mod reg_type_column;
 mod reindex_not_concurrent;
@@ -98,8 +126,16 @@ mod rename_routine_or_type;
 mod rename_schema;
 mod rename_table;
 mod replace_index_gap;
+mod replace_view_drops_invoker;
 mod replaces_live_code;
 mod replica_identity_change;
+mod revoke_may_break;
+mod rls_disabled;
+mod rls_missing_on_partition;
+mod rls_not_enabled;
+mod rls_without_policy;
+mod role_attribute_change;
+mod sensitive_column_exposed;
 mod session_state_leak;
 mod set_not_null_scan;
 mod setting_change;
@@ -121,11 +157,14 @@ mod unclosed_transaction;
 pub(super) mod unforeseen_lock;
 mod unique_builds_index;
 mod unknown_directive;
+mod unlogged_table;
 mod unreadable_file;
+mod unsafe_search_path;
 pub(super) mod unused_suppression;
 mod unvalidated_constraint_left;
 mod vacuum_full_or_cluster;
 mod validated_in_same_transaction;
+mod view_bypasses_rls;
 mod view_replace_incompatible;
 mod wide_index;
 
@@ -140,10 +179,13 @@ pub(crate) static ALL: &[&Rule] = &[
     &add_stored_generated::RULE,
     &applied_migration_edited::RULE,
     &attach_partition_scan::RULE,
+    &auth_users_exposed::RULE,
     &bad_migration_filename::RULE,
     &breaks_cached_plans::RULE,
+    &broad_grant::RULE,
     &broken_dependency::RULE,
     &bulk_dml::RULE,
+    &cascade_delete::RULE,
     &change_column_default::RULE,
     &check_validates_rows::RULE,
     &column_type_rescan::RULE,
@@ -155,6 +197,7 @@ pub(crate) static ALL: &[&Rule] = &[
     &create_partition_locks_parent::RULE,
     &create_trigger_lock::RULE,
     &db_audit::RULE,
+    &definer_function_exposed::RULE,
     &detach_partition_not_concurrent::RULE,
     &dml_without_where::RULE,
     &domain_constraint_scan::RULE,
@@ -181,14 +224,22 @@ pub(crate) static ALL: &[&Rule] = &[
     &enum_value_used_same_transaction::RULE,
     &exclusion_on_existing::RULE,
     &explicit_lock_table::RULE,
+    &extension_in_public::RULE,
+    &extension_version_pinned::RULE,
+    &fk_auth_users_no_action::RULE,
     &fk_locks_parent::RULE,
+    &fk_to_auth_non_pk::RULE,
     &fk_type_mismatch::RULE,
     &fk_validates_rows::RULE,
     &fk_without_index::RULE,
     &forbidden_in_transaction::RULE,
+    &foreign_table_in_api::RULE,
     &function_overload_ambiguity::RULE,
+    &function_search_path_mutable::RULE,
     &function_volatility_change::RULE,
     &generated_column_change::RULE,
+    &graphql_exposed::RULE,
+    &hardcoded_secret::RULE,
     &heavy_ctas::RULE,
     &identifier_too_long::RULE,
     &identity_change::RULE,
@@ -199,13 +250,17 @@ pub(crate) static ALL: &[&Rule] = &[
     &inheritance_change::RULE,
     &irreversible_up::RULE,
     &lossy_type_change::RULE,
+    &managed_schema_change::RULE,
+    &matview_in_api::RULE,
     &matview_refresh_blocks_reads::RULE,
     &may_fail_on_data::RULE,
+    &missing_api_grant::RULE,
     &missing_down::RULE,
     &missing_lock_timeout::RULE,
     &missing_statement_timeout::RULE,
     &move_table_rewrite::RULE,
     &multi_table_lock_window::RULE,
+    &multiple_permissive_policies::RULE,
     &new_write_restriction::RULE,
     &not_rerunnable::RULE,
     &not_valid_unsupported::RULE,
@@ -216,8 +271,20 @@ pub(crate) static ALL: &[&Rule] = &[
     &partition_bound_mismatch::RULE,
     &partitioned_index_locks_all::RULE,
     &pk_using_index_nullable::RULE,
+    &policy_always_true::RULE,
+    &policy_anonymous_users::RULE,
+    &policy_auth_initplan::RULE,
+    &policy_change::RULE,
+    &policy_invalid_clause::RULE,
+    &policy_user_metadata::RULE,
+    &policy_without_rls::RULE,
+    &policy_without_role::RULE,
     &primary_key_builds_index::RULE,
     &psql_only_syntax::RULE,
+    &public_bucket_listing::RULE,
+    &publication_change::RULE,
+    &queue_exposed::RULE,
+    &recreate_resets_acl::RULE,
     &redundant_index::RULE,
     &reg_type_column::RULE,
     &reindex_not_concurrent::RULE,
@@ -227,8 +294,16 @@ pub(crate) static ALL: &[&Rule] = &[
     &rename_schema::RULE,
     &rename_table::RULE,
     &replace_index_gap::RULE,
+    &replace_view_drops_invoker::RULE,
     &replaces_live_code::RULE,
     &replica_identity_change::RULE,
+    &revoke_may_break::RULE,
+    &rls_disabled::RULE,
+    &rls_missing_on_partition::RULE,
+    &rls_not_enabled::RULE,
+    &rls_without_policy::RULE,
+    &role_attribute_change::RULE,
+    &sensitive_column_exposed::RULE,
     &session_state_leak::RULE,
     &set_not_null_scan::RULE,
     &setting_change::RULE,
@@ -250,11 +325,14 @@ pub(crate) static ALL: &[&Rule] = &[
     &unforeseen_lock::RULE,
     &unique_builds_index::RULE,
     &unknown_directive::RULE,
+    &unlogged_table::RULE,
     &unreadable_file::RULE,
+    &unsafe_search_path::RULE,
     &unused_suppression::RULE,
     &unvalidated_constraint_left::RULE,
     &vacuum_full_or_cluster::RULE,
     &validated_in_same_transaction::RULE,
+    &view_bypasses_rls::RULE,
     &view_replace_incompatible::RULE,
     &wide_index::RULE,
 ];

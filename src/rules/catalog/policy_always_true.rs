@@ -36,6 +36,9 @@ pub(super) static RULE: Rule = Rule {
     ..Rule::BLANK
 };
 
+/// Columns that commonly hold whose row it is.
+const OWNERS: &[&str] = &["owner_id", "user_id", "created_by", "author_id", "profile_id"];
+
 fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
     for changed in access::policies(context) {
         let policy = changed.policy;
@@ -54,8 +57,10 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             changed.called(),
             access::in_words(&access::api_roles(policy))
         );
-        access::say(context, sink, changed.unit.at, message)
-            .object(changed.object())
-            .suggest(format!("{} {clause} (owner_id = (SELECT auth.uid()));", changed.alter()));
+        let report = access::say(context, sink, changed.unit.at, message).object(changed.object());
+        let owner = OWNERS.iter().find(|name| changed.table.column(name).is_some());
+        if let Some(owner) = owner {
+            report.suggest(format!("{} {clause} ({owner} = (SELECT auth.uid()));", changed.alter()));
+        }
     }
 }

@@ -42,8 +42,10 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             .filter_map(|clause| sql::expression_text(clause))
             .any(|text| text.contains("is_anonymous"));
         if signed_in && policy.permissive && !tests {
-            let message =
-                format!("{} does not tell guests from users: anonymous sign-ins are `authenticated` too", changed.called());
+            let message = format!(
+                "{} does not tell guests from users: anonymous sign-ins are `authenticated` too",
+                changed.called()
+            );
             access::say(context, sink, changed.unit.at, message).object(changed.object());
         }
     }

@@ -31,7 +31,8 @@ pub(super) static RULE: Rule = Rule {
         "sfm:restrictive-policy",
     ],
     takes: Some(LockMode::AccessExclusive),
-    given: "create table public.docs (id bigint primary key, team int);
+    given:
+        "create table public.docs (id bigint primary key, team int);
             alter table public.docs enable row level security;
             create policy docs_read on public.docs for select to authenticated using (id > 0);
             create policy docs_guard on public.docs as restrictive for all to authenticated using (team > 0);",
@@ -83,7 +84,9 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
 
 fn dropped(context: &ChangeContext<'_>, before: &Relation, after: &Relation, sink: &mut Sink<'_>) {
     for policy in before.policies.iter().filter(|policy| after.policy(&policy.name).is_none()) {
-        let Some(at) = access::last_drop_of_policy(context, before, Some(&policy.name), true) else { continue };
+        let Some(at) = access::last_drop_of_policy(context, before, Some(&policy.name), true) else {
+            continue;
+        };
         let roles: Vec<String> = policy.roles.iter().map(access::role).collect();
         let roles = access::in_words(&roles);
         let (what, loss, severity) = if policy.permissive {
@@ -91,10 +94,8 @@ fn dropped(context: &ChangeContext<'_>, before: &Relation, after: &Relation, sin
         } else {
             ("restrictive", "reach all rows that the other policies let through", Severity::Warning)
         };
-        let message = format!(
-            "{what} policy `{}` on `{}` is dropped: {roles} {loss}",
-            policy.name, before.name
-        );
+        let message =
+            format!("{what} policy `{}` on `{}` is dropped: {roles} {loss}", policy.name, before.name);
         access::say(context, sink, at, message)
             .object(format!("{}.{}", before.name, policy.name))
             .severity(severity);

@@ -82,7 +82,9 @@ fn if_not_exists(context: &FileContext<'_>, sink: &mut Sink<'_>) {
             let report = sink.report_at(
                 at,
                 piece.body.clone(),
-                format!("policy `{name}` is created with IF NOT EXISTS, which CREATE POLICY does not know (42601)"),
+                format!(
+                    "policy `{name}` is created with IF NOT EXISTS, which CREATE POLICY does not know (42601)"
+                ),
             );
             if let [name, on, table, ..] = rest.as_slice()
                 && on.eq_ignore_ascii_case("on")

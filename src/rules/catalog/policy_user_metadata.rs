@@ -62,8 +62,7 @@ fn trusts_the_user(clause: &Node) -> bool {
                 arrow && expression.rexpr.as_deref().is_some_and(names_it)
             }
             NodeRef::FuncCall(call) => {
-                let extracts =
-                    strings(&call.funcname).last().is_some_and(|name| name.starts_with("json"));
+                let extracts = strings(&call.funcname).last().is_some_and(|name| name.starts_with("json"));
                 extracts && call.args.iter().any(names_it)
             }
             NodeRef::AIndices(index) => index.uidx.as_deref().is_some_and(names_it),

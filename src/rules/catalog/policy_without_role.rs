@@ -38,11 +38,18 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
     }
     for changed in access::policies(context) {
         let NodeEnum::CreatePolicyStmt(create) = &changed.unit.node else { continue };
-        if !create.roles.is_empty() || !create.permissive || changed.policy.roles != [Grantee::Public] {
+        // The parser puts PUBLIC where no role is written, at no place.
+        let written = create
+            .roles
+            .iter()
+            .any(|node| matches!(&node.node, Some(NodeEnum::RoleSpec(role)) if role.location > 0));
+        if written || !create.permissive || changed.policy.roles != [Grantee::Public] {
             continue;
         }
-        let message =
-            format!("{} names no role, so it also applies to `anon`: visitors who are not signed in", changed.called());
+        let message = format!(
+            "{} names no role, so it also applies to `anon`: visitors who are not signed in",
+            changed.called()
+        );
         access::say(context, sink, changed.unit.at, message)
             .object(changed.object())
             .suggest(format!("{} TO authenticated;", changed.alter()));

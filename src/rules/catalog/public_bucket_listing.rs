@@ -67,10 +67,9 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             changed.called(),
             access::in_words(&access::api_roles(policy))
         );
-        access::say(context, sink, changed.unit.at, message).object(changed.object()).suggest(format!(
-            "DROP POLICY {} ON storage.objects;",
-            sql::ident(&policy.name)
-        ));
+        access::say(context, sink, changed.unit.at, message)
+            .object(changed.object())
+            .suggest(format!("DROP POLICY {} ON storage.objects;", sql::ident(&policy.name)));
     }
 }
 
@@ -91,10 +90,8 @@ fn buckets_alone(condition: &Node) -> Option<Vec<String>> {
         }
         NodeEnum::AExpr(expression) => {
             let equals = strings(&expression.name).last().is_some_and(|operator| operator == "=");
-            let kind = matches!(
-                expression.kind(),
-                AExprKind::AexprOp | AExprKind::AexprIn | AExprKind::AexprOpAny
-            );
+            let kind =
+                matches!(expression.kind(), AExprKind::AexprOp | AExprKind::AexprIn | AExprKind::AexprOpAny);
             if !equals || !kind {
                 return None;
             }

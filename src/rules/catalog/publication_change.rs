@@ -43,9 +43,12 @@ pub(super) static RULE: Rule = Rule {
 fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     match context.node {
         NodeEnum::CreatePublicationStmt(create) if create.for_all_tables => {
-            sink.report(format!("publication `{}` streams every table, those to come included", create.pubname))
-                .object(&create.pubname)
-                .severity(Severity::Warning);
+            sink.report(format!(
+                "publication `{}` streams every table, those to come included",
+                create.pubname
+            ))
+            .object(&create.pubname)
+            .severity(Severity::Warning);
         }
         NodeEnum::AlterPublicationStmt(alter) => {
             let name = &alter.pubname;
@@ -72,12 +75,15 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
                         true => "whatever else it streamed is removed".to_owned(),
                         false => format!("{} are no longer streamed", access::in_words(&gone)),
                     };
-                    let message =
-                        format!("publication `{name}` streams only {} from now on: {loss}", access::in_words(&tables));
+                    let message = format!(
+                        "publication `{name}` streams only {} from now on: {loss}",
+                        access::in_words(&tables)
+                    );
                     sink.report(message).object(name).severity(Severity::Warning);
                 }
                 AlterPublicationAction::ApDropObjects => {
-                    let message = format!("publication `{name}` no longer streams {}", access::in_words(&tables));
+                    let message =
+                        format!("publication `{name}` no longer streams {}", access::in_words(&tables));
                     sink.report(message).object(name);
                 }
                 _ => {

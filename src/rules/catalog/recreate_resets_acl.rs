@@ -45,7 +45,9 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
     for relation in context.after.relations.values().filter(|relation| !relation.temporary) {
-        let (Some(at), Some(before)) = (relation.born, context.before.relation(&relation.name)) else { continue };
+        let (Some(at), Some(before)) = (relation.born, context.before.relation(&relation.name)) else {
+            continue;
+        };
         let mut changes = difference(&before.grants, &relation.grants);
         let lost = policies_lost(before, relation);
         if !lost.is_empty() {
@@ -77,8 +79,7 @@ fn report(
     if changes.is_empty() {
         return;
     }
-    let message =
-        format!("{what} is dropped and made again with default privileges: {}", changes.join(", "));
+    let message = format!("{what} is dropped and made again with default privileges: {}", changes.join(", "));
     access::say(context, sink, at, message).object(object);
 }
 
@@ -137,9 +138,9 @@ fn policies_lost(before: &Relation, after: &Relation) -> Vec<String> {
 fn definer_lost(context: &ChangeContext<'_>, sink: &mut Sink<'_>, routine: &Routine, at: At) {
     let was = access::routine_before(context, routine).is_some_and(|before| before.security_definer);
     let silent = access::units(context, at).any(|unit| match &unit.node {
-        NodeEnum::CreateFunctionStmt(create) => !create.options.iter().any(|option| {
-            matches!(&option.node, Some(NodeEnum::DefElem(option)) if option.defname == "security")
-        }),
+        NodeEnum::CreateFunctionStmt(create) => !create.options.iter().any(
+            |option| matches!(&option.node, Some(NodeEnum::DefElem(option)) if option.defname == "security"),
+        ),
         _ => false,
     });
     if was && !routine.security_definer && silent {
@@ -147,9 +148,8 @@ fn definer_lost(context: &ChangeContext<'_>, sink: &mut Sink<'_>, routine: &Rout
         let message = format!(
             "replacing `{signature}` without SECURITY DEFINER drops it: the function runs with its caller's rights"
         );
-        access::say(context, sink, at, message).object(&routine.name).suggest(format!(
-            "ALTER {} {signature} SECURITY DEFINER;",
-            access::kind_of(routine)
-        ));
+        access::say(context, sink, at, message)
+            .object(&routine.name)
+            .suggest(format!("ALTER {} {signature} SECURITY DEFINER;", access::kind_of(routine)));
     }
 }

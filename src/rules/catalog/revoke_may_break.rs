@@ -78,7 +78,8 @@ fn live(context: &Context<'_>, grant: &GrantStmt) -> Option<String> {
             NodeEnum::ObjectWithArgs(object) => {
                 let name = Name::from_parts(&ast::strings(&object.objname))?;
                 let (name, known) = context.catalog.resolve_routine(&name, context.session);
-                let is_new: bool = !known.is_empty() && known.iter().all(|routine| !context.was_there(routine.born, false));
+                let is_new: bool =
+                    !known.is_empty() && known.iter().all(|routine| !context.was_there(routine.born, false));
                 let name: QName = name;
                 (!is_new).then(|| name.to_string())
             }

@@ -38,6 +38,7 @@ pub(super) static RULE: Rule = Rule {
         "do $$ begin\n  create table public.todo (id bigint primary key);\n  alter table public.todo enable row level security;\nend $$;",
         "--: profile = \"postgres\"\ncreate table public.todo (id bigint primary key);",
     ],
+    also: &["rename-table"],
     checks: &[Check::Change(check)],
     ..Rule::BLANK
 };
@@ -50,7 +51,11 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
         let Some(at) = access::brought_within_reach(context, table) else { continue };
         let reach = access::reach(table);
         let (severity, consequence) = if reach.is_empty() {
-            (Severity::Warning, "nobody of the API holds a privilege on it yet, and the first grant opens all of its rows".into())
+            (
+                Severity::Warning,
+                "nobody of the API holds a privilege on it yet, and the first grant opens all of its rows"
+                    .into(),
+            )
         } else {
             (Severity::Error, format!("{} reach all of its rows through the API", access::in_words(&reach)))
         };

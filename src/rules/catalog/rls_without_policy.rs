@@ -38,7 +38,8 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
         }
         let reach = access::reach(table);
         let had = context.before.relation(&table.name).is_some_and(|before| !before.policies.is_empty());
-        let at = table.secured.or(table.born).or_else(|| access::last_drop_of_policy(context, table, None, had));
+        let at =
+            table.secured.or(table.born).or_else(|| access::last_drop_of_policy(context, table, None, had));
         let Some(at) = at.filter(|_| !reach.is_empty()) else { continue };
         let message = format!(
             "`{}` has row level security and no policy: {} get no rows and may write none",

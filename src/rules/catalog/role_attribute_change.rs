@@ -20,8 +20,7 @@ pub(super) static RULE: Rule = Rule {
         "https://supabase.com/docs/guides/database/postgres/roles",
     ],
     peers: &["sq:ban-alter-role-options"],
-    given: "create role app_reader nologin;
-            create table app.docs (id bigint primary key);",
+    given: "create table app.docs (id bigint primary key);",
     bad: &[
         "create role boss superuser;",
         "alter role app_reader bypassrls;",
@@ -34,7 +33,7 @@ pub(super) static RULE: Rule = Rule {
         "create role app_writer nologin;",
         "alter role app_reader set statement_timeout = '5s';",
         "alter role app_reader nobypassrls;",
-        "create role app_writer nologin nosuperuser nocreaterole;",
+        "create role app_editor nologin nosuperuser nocreaterole;",
         "alter role app_reader with password null;",
         "grant app_reader to postgres;",
     ],
@@ -75,8 +74,10 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
             attributes(&role, &alter.options, "alters", sink);
         }
         NodeEnum::GrantRoleStmt(grant) if grant.is_grant => {
-            let given: Vec<String> =
-                roles(&grant.granted_roles).into_iter().filter(|role| POWERFUL.contains(&role.as_str())).collect();
+            let given: Vec<String> = roles(&grant.granted_roles)
+                .into_iter()
+                .filter(|role| POWERFUL.contains(&role.as_str()))
+                .collect();
             let to: Vec<String> =
                 roles(&grant.grantee_roles).into_iter().filter(|role| !is_trusted(role)).collect();
             if !given.is_empty() && !to.is_empty() {
@@ -159,7 +160,9 @@ fn owner(role: Option<&RoleSpec>, sink: &mut Sink<'_>) {
     let Some(role) = role.map(name) else { return };
     // `postgres` owns what migrations make; dumps say so of every object.
     if role != "postgres" && POWERFUL.contains(&role.as_str()) {
-        sink.report(format!("gives an object to `{role}`: what runs with its owner's rights runs as `{role}`"))
-            .object(role);
+        sink.report(format!(
+            "gives an object to `{role}`: what runs with its owner's rights runs as `{role}`"
+        ))
+        .object(role);
     }
 }

@@ -3,6 +3,7 @@
 use crate::{
     finding::{Category, Severity},
     rules::{ChangeContext, Check, Rule, Sink, access},
+    schema::At,
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -32,10 +33,17 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
     for table in context.after.relations.values().filter(|table| table.unlogged && !table.temporary) {
-        let Some(at) = table.born else { continue };
-        let message = format!("`{}` is unlogged: it is empty after a crash and absent on replicas", table.name);
+        let Some(at) = table.born.filter(|at| made_unlogged(context, *at)) else { continue };
+        let message =
+            format!("`{}` is unlogged: it is empty after a crash and absent on replicas", table.name);
         access::say(context, sink, at, message)
             .on(&table.name)
             .suggest(format!("ALTER TABLE {} SET LOGGED;", table.name.sql()));
     }
+}
+
+/// Whether it is created so, and not switched later: that is another rule's.
+fn made_unlogged(context: &ChangeContext<'_>, at: At) -> bool {
+    let mut units = access::units(context, at);
+    units.any(|unit| unit.text.to_ascii_lowercase().contains("unlogged"))
 }

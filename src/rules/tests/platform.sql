@@ -2,7 +2,8 @@
 do $$
 declare name text;
 begin
-  foreach name in array array['anon', 'authenticated', 'service_role', 'authenticator', 'supabase_admin'] loop
+  foreach name in array array['anon', 'authenticated', 'service_role', 'authenticator', 'supabase_admin',
+      'app_reader', 'app_owner'] loop
     if not exists (select from pg_roles where rolname = name) then
       execute format('create role %I nologin', name);
     end if;
