@@ -8,6 +8,10 @@ pub(crate) fn created(node: &NodeEnum) -> Vec<(ObjectType, Name)> {
     let one = |kind: ObjectType, name: Option<Name>| name.map(|name| (kind, name)).into_iter().collect();
     match node {
         NodeEnum::CreateStmt(create) => one(ObjectType::ObjectTable, create.relation.as_ref().map(Name::of)),
+        NodeEnum::CreateForeignTableStmt(create) => {
+            let base = create.base_stmt.as_ref().and_then(|base| base.relation.as_ref());
+            one(ObjectType::ObjectForeignTable, base.map(Name::of))
+        }
         NodeEnum::ViewStmt(view) => one(ObjectType::ObjectView, view.view.as_ref().map(Name::of)),
         NodeEnum::CreateTableAsStmt(create) => {
             let name = create.into.as_ref().and_then(|into| into.rel.as_ref()).map(Name::of);
