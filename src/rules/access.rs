@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{ChangeContext, Report, Sink, tautology};
+use super::{ChangeContext, Sink, sink::Report, tautology};
 use crate::{
     schema::{At, Grant, Grantee, Policy, QName, Relation, RelationKind, Routine, RoutineKind, Unit},
     sql::{
