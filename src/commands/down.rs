@@ -96,17 +96,38 @@ fn roll_back(args: &Args, session: &Session) -> Result<(Deploy, Option<Error>), 
             None,
         ));
     }
-    let outcome: Outcome = target.exclusively(|target, mut past| {
-        up::adopt(target, set, &past)?;
-        let (plan, losses) = decide(target, set, &mut past, &options)?;
-        session.say(text(&plan, &losses).trim_end());
-        refuse_loss(args, &losses)?;
-        Ok(target.roll_back(&plan.steps, &losses, args.archive))
-    })?;
+    let allowed = Allowed { data_loss: args.allow_data_loss, archive: args.archive };
+    let outcome = carry_out(&mut target, set, &options, allowed, &|line| session.say(line))?;
     if outcome.error.is_none() && !session.json() {
         session.print(&format!("{} rolled back.", up::count(outcome.done.len(), "migration")));
     }
     Ok((target::document(&outcome, false), outcome.error))
+}
+
+/// What a rollback may lose.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Allowed {
+    /// Rows, for good.
+    pub(crate) data_loss: bool,
+    /// Rows, with a copy kept.
+    pub(crate) archive: bool,
+}
+
+/// Plans and rolls back, under the lock.
+pub(crate) fn carry_out(
+    target: &mut Target<'_>,
+    set: &MigrationSet,
+    options: &BackOptions,
+    allowed: Allowed,
+    say: &dyn Fn(&str),
+) -> Result<Outcome, Error> {
+    target.exclusively(|target, mut past| {
+        up::adopt(target, set, &past)?;
+        let (plan, losses) = decide(target, set, &mut past, options)?;
+        say(text(&plan, &losses).trim_end());
+        refuse_loss(allowed, &losses)?;
+        Ok(target.roll_back(&plan.steps, &losses, allowed.archive))
+    })
 }
 
 /// The whole plan and what it would lose, before anything runs.
@@ -132,10 +153,10 @@ fn decide(
     Ok((plan, losses))
 }
 
-fn refuse_loss(args: &Args, losses: &[Loss]) -> Result<(), Error> {
+fn refuse_loss(allowed: Allowed, losses: &[Loss]) -> Result<(), Error> {
     let real: Vec<String> =
         losses.iter().filter(|loss| !loss.is_nothing()).map(ToString::to_string).collect();
-    if real.is_empty() || args.allow_data_loss || args.archive {
+    if real.is_empty() || allowed.data_loss || allowed.archive {
         return Ok(());
     }
     Err(Error::refused(

@@ -58,7 +58,7 @@ fn named(name: &str, session: &Session) -> Result<Address, Error> {
 }
 
 /// How to deploy: the configuration, and the options over it.
-pub(super) fn settings(
+pub(crate) fn settings(
     config: &Config,
     lock_wait: Option<&str>,
     lock_timeout: Option<&str>,
@@ -120,7 +120,7 @@ pub(super) fn complete(
 }
 
 /// Refuses malformed files, all of them at once.
-pub(super) fn refuse_problems(set: &MigrationSet, config: &Config) -> Result<(), Error> {
+pub(crate) fn refuse_problems(set: &MigrationSet, config: &Config) -> Result<(), Error> {
     let old = |file: &str| {
         set.migrations
             .iter()

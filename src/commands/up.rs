@@ -7,7 +7,7 @@ use crate::{
     config::{Config, OutOfOrder},
     error::{Error, Guard},
     finding::Direction,
-    history::{Facts, Target, is_transactional},
+    history::{Facts, Outcome, Target, is_transactional},
     lock::HeldLock,
     migration::{
         MigrationSet, Version,
@@ -99,38 +99,65 @@ fn deploy(args: &Args, session: &Session) -> Result<(Deploy, Option<Error>), Err
     let settings = target::settings(&config, args.lock_wait.as_deref(), args.lock_timeout.as_deref())?;
     let options = Options::of(args).forward(&config);
     let say = target::say(session);
-    let (mut target, mut past) =
-        Target::open(target::address(session)?, settings, target::who(session), &say)?;
-    target::complete(&mut target, set, &mut past)?;
-    let plan = decide(set, &past, &options, target.facts())?;
-    tell(session, &plan);
-    if plan.migrations.is_empty() {
-        session.say(&nothing_to_do(&past));
+    let (mut target, past) = Target::open(target::address(session)?, settings, target::who(session), &say)?;
+    let work = Work { set, config: &config, options: &options, skip_check: args.skip_check };
+    let refuse = |past: &Past| match args.fail_on_drift {
+        true => drift::refuse(session, &config, set, past),
+        false => Ok(()),
+    };
+    let Some(outcome) = apply(&mut target, past, &work, &refuse, &|line| session.say(line))? else {
         return Ok((Deploy::nothing(Direction::Up, false), None));
+    };
+    let document = target::document(&outcome, false);
+    if outcome.error.is_none() && !session.json() {
+        session.print(&format!(
+            "{} applied, {} is now the newest.",
+            count(outcome.done.len(), "migration"),
+            outcome.done.last().map_or_else(|| "nothing".into(), |last| last.version.to_string())
+        ));
     }
-    if args.fail_on_drift {
-        drift::refuse(session, &config, set, &past)?;
+    Ok((document, outcome.error))
+}
+
+/// What to apply, and how.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Work<'w> {
+    pub(crate) set: &'w MigrationSet,
+    pub(crate) config: &'w Config,
+    pub(crate) options: &'w ForwardOptions,
+    pub(crate) skip_check: bool,
+}
+
+/// Applies what is pending; `None` when nothing is. `refuse` is one more guard, asked before
+/// anything runs.
+pub(crate) fn apply(
+    target: &mut Target<'_>,
+    mut past: Past,
+    work: &Work<'_>,
+    refuse: &dyn Fn(&Past) -> Result<(), Error>,
+    say: &dyn Fn(&str),
+) -> Result<Option<Outcome>, Error> {
+    let Work { set, config, options, skip_check } = *work;
+    target::complete(target, set, &mut past)?;
+    let plan = decide(set, &past, options, target.facts())?;
+    tell(say, &plan);
+    if plan.migrations.is_empty() {
+        say(&nothing_to_do(&past));
+        return Ok(None);
     }
-    if !args.skip_check {
-        refuse_errors(&config, set, &plan, target.facts())?;
+    refuse(&past)?;
+    if !skip_check {
+        refuse_errors(config, set, &plan, target.facts())?;
     }
     refuse_read_only(target.facts(), &plan)?;
     let outcome = target.exclusively(|target, mut past| {
         // Another deploy may have come first: decided again, now that nobody else can.
         target::complete(target, set, &mut past)?;
         adopt(target, set, &past)?;
-        let plan = decide(set, &past, &options, target.facts())?;
+        let plan = decide(set, &past, options, target.facts())?;
         Ok(target.apply(&plan.migrations, &past))
     })?;
-    let document = target::document(&outcome, false);
-    if outcome.error.is_none() && !session.json() {
-        session.print(&format!(
-            "{} applied, {} is now the newest.",
-            count(outcome.done.len(), "migration"),
-            plan.migrations.last().map_or_else(|| "nothing".into(), |last| last.version.to_string())
-        ));
-    }
-    Ok((document, outcome.error))
+    Ok(Some(outcome))
 }
 
 /// What `up` would do, printed; nothing is created or changed.
@@ -145,7 +172,7 @@ pub(super) fn preview(options: &Options, session: &Session) -> Result<Deploy, Er
         Target::open(target::address(session)?, settings, target::who(session), &say)?;
     target::complete(&mut target, set, &mut past)?;
     let plan = decide(set, &past, &options.forward(&config), target.facts())?;
-    tell(session, &plan);
+    tell(&|line| session.say(line), &plan);
     if !session.json() {
         let pending = plan.migrations.iter().map(|migration| migration.version).collect();
         let pg = config.postgres.version.unwrap_or(target.facts().server_version_num / 10_000);
@@ -254,10 +281,10 @@ fn refuse_read_only(facts: &Facts, plan: &Forward<'_>) -> Result<(), Error> {
     ))
 }
 
-fn tell(session: &Session, plan: &Forward<'_>) {
+fn tell(say: &dyn Fn(&str), plan: &Forward<'_>) {
     for note in &plan.notes {
         let word = if note.is_warning() { "warning" } else { "info" };
-        session.say(&format!("{word}: {note}"));
+        say(&format!("{word}: {note}"));
     }
 }
 

@@ -110,6 +110,18 @@ impl<'a> Target<'a> {
         Ok((target, past))
     }
 
+    /// The history as it is now.
+    pub(crate) fn look(&mut self) -> Result<Past, Error> {
+        let ((facts, past), _) = past::read(&mut self.session, &self.settings, None)
+            .map_err(|fault| unreadable(&self.address, fault))?;
+        self.facts = Facts { transaction_pooler: self.facts.transaction_pooler, ..facts };
+        Ok(past)
+    }
+
+    pub(crate) fn set_actor(&mut self, actor: String) {
+        self.who.actor = actor;
+    }
+
     pub(crate) fn facts(&self) -> &Facts {
         &self.facts
     }

@@ -26,4 +26,4 @@ pub(crate) use connection::{Facts, Settings, Target, Who};
 pub(crate) use inspect::{Check, Wanted};
 pub(crate) use job::is_transactional;
 pub(crate) use loss::Loss;
-pub(crate) use record::Repair;
+pub(crate) use record::{Manual, Repair};

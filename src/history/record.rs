@@ -2,6 +2,7 @@
 
 use super::connection::{Target, maybe};
 use crate::{
+    config::SupabaseHistory,
     db::Fault,
     error::{Error, Guard},
     finding::Direction,
@@ -220,6 +221,49 @@ impl Target<'_> {
         Ok(format!("{version} {done}"))
     }
 
+    /// Records what was done by hand. The text of it is not known, so it cannot be rolled back here.
+    pub(crate) fn record(&mut self, past: &Past, manual: &Manual<'_>) -> Result<(), Error> {
+        let version = manual.version;
+        if version.0 <= 0 || manual.description.trim().is_empty() {
+            return Err(Error::usage(
+                format!(
+                    "version {version} cannot be recorded: it wants a positive version and a description"
+                ),
+                "Give it both.",
+            ));
+        }
+        if past.get(version).is_some() {
+            return Err(Error::usage(
+                format!("{version} is recorded as applied already"),
+                "Nothing is to be done.",
+            ));
+        }
+        if self.settings.supabase == SupabaseHistory::Mirror {
+            return Err(Error::usage(
+                "the Supabase CLI's history is kept in step, and that wants the text of a migration",
+                format!("Write the file and run `lockkeeper repair {version} --applied --reason …`."),
+            ));
+        }
+        let row = format!(
+            "INSERT INTO {} (version, description, applied_at, applied_by, execution_time_ms, checksum) \
+             VALUES ({version}, {}, pg_catalog.clock_timestamp(), {}, {}, {});",
+            self.table("schema_migrations"),
+            literal(manual.description),
+            literal(manual.applied_by.unwrap_or(&self.who.actor)),
+            manual.execution_time_ms.map_or_else(|| "NULL".to_owned(), |time| time.to_string()),
+            maybe(manual.checksum),
+        );
+        let event = self.event(&Event {
+            version: version.0,
+            description: manual.description,
+            direction: "repair",
+            outcome: "repaired",
+            reason: Some("recorded by hand"),
+            ..Event::default()
+        });
+        self.keep(&format!("{row}\n{event}"))
+    }
+
     fn accepted_row(&self, file: &Migration) -> String {
         let down = file.down.as_ref();
         format!(
@@ -233,6 +277,17 @@ impl Target<'_> {
             file.version,
         )
     }
+}
+
+/// What was done by hand, for the record.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Manual<'m> {
+    pub(crate) version: Version,
+    pub(crate) description: &'m str,
+    /// Else whoever acts here.
+    pub(crate) applied_by: Option<&'m str>,
+    pub(crate) execution_time_ms: Option<i64>,
+    pub(crate) checksum: Option<&'m str>,
 }
 
 /// What `repair` says of a version.

@@ -99,6 +99,19 @@ impl AddColumn {
 /// One phase where no row has to be touched: no default, or a default that Postgres can store once
 /// for all old rows (since version 11, if it is not volatile). Otherwise expand, backfill, and for
 /// NOT NULL the three phases that need no scan under a strong lock.
+///
+/// ```
+/// use lockkeeper::patterns::{AddColumn, add_column_safely};
+///
+/// let pattern = add_column_safely(&AddColumn::new("conversations", "priority", "TEXT").default("'medium'").not_null())?;
+/// assert_eq!(pattern.phases.len(), 1);
+/// assert_eq!(pattern.down(), "ALTER TABLE conversations\n    DROP COLUMN IF EXISTS priority;");
+///
+/// // A default that differs from row to row: five migrations instead of one rewrite.
+/// let pattern = add_column_safely(&AddColumn::new("orders", "token", "uuid").default("gen_random_uuid()").not_null())?;
+/// assert_eq!(pattern.phases.len(), 5);
+/// # Ok::<(), lockkeeper::patterns::PatternError>(())
+/// ```
 pub fn add_column_safely(it: &AddColumn) -> Result<Pattern, PatternError> {
     let table = Table::parse(&it.table);
     let name = column(&it.column);

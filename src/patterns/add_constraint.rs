@@ -166,6 +166,16 @@ impl AddConstraint {
 ///
 /// CHECK and FOREIGN KEY: `NOT VALID` first, `VALIDATE` in a migration of its own, because within
 /// one transaction the strong lock of the first would be held through the scan of the second.
+///
+/// ```
+/// use lockkeeper::patterns::{AddConstraint, add_constraint_safely};
+///
+/// let it = AddConstraint::check("orders", "total >= 0").name("orders_total_check");
+/// let pattern = add_constraint_safely(&it)?;
+/// assert!(pattern.phases[0].up.ends_with("CHECK (total >= 0) NOT VALID;"));
+/// assert!(pattern.phases[1].up.ends_with("VALIDATE CONSTRAINT orders_total_check;"));
+/// # Ok::<(), lockkeeper::patterns::PatternError>(())
+/// ```
 pub fn add_constraint_safely(it: &AddConstraint) -> Result<Pattern, PatternError> {
     let table = Table::parse(&it.table);
     let named =

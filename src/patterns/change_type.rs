@@ -108,6 +108,14 @@ impl ChangeType {
 
 /// Writes the phases of a change of type. Not for primary keys and identity columns: what points
 /// at them must move as well.
+///
+/// ```
+/// use lockkeeper::patterns::{ChangeType, change_type_safely};
+///
+/// let pattern = change_type_safely(&ChangeType::new("orders", "quantity", "int", "bigint"))?;
+/// assert!(pattern.phases.len() > 1, "never one rewrite under a lock");
+/// # Ok::<(), lockkeeper::patterns::PatternError>(())
+/// ```
 pub fn change_type_safely(it: &ChangeType) -> Result<Pattern, PatternError> {
     let table = Table::parse(&it.table);
     let target = table.sql();

@@ -91,6 +91,18 @@ impl CreateIndex {
 ///
 /// There is no `IF NOT EXISTS`: after a failed build it would find the invalid index and call it
 /// done. Lockkeeper drops an invalid one and builds again by itself.
+///
+/// ```
+/// use lockkeeper::patterns::{CreateIndex, create_index_concurrently};
+///
+/// let it = CreateIndex::new("conversations", ["priority"])
+///     .name("idx_conversations_priority")
+///     .only_where("status = 'active'");
+/// let pattern = create_index_concurrently(&it)?;
+/// assert!(pattern.up().starts_with("CREATE INDEX CONCURRENTLY idx_conversations_priority"));
+/// assert_eq!(pattern.down(), "DROP INDEX CONCURRENTLY idx_conversations_priority;");
+/// # Ok::<(), lockkeeper::patterns::PatternError>(())
+/// ```
 pub fn create_index_concurrently(index: &CreateIndex) -> Result<Pattern, PatternError> {
     let table = Table::parse(&index.table);
     let name = index.name.clone().unwrap_or_else(|| table.derived(&index.columns, "idx"));

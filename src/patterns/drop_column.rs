@@ -62,6 +62,14 @@ impl DropColumn {
 }
 
 /// Writes the two phases. What DOWN brings back is the column, not what was in it.
+///
+/// ```
+/// use lockkeeper::patterns::{DropColumn, drop_column_safely};
+///
+/// let pattern = drop_column_safely(&DropColumn::new("orders", "legacy", "text"))?;
+/// assert_eq!(pattern.phases.len(), 2);
+/// # Ok::<(), lockkeeper::patterns::PatternError>(())
+/// ```
 pub fn drop_column_safely(it: &DropColumn) -> Result<Pattern, PatternError> {
     let table = Table::parse(&it.table);
     let (target, name) = (table.sql(), column(&it.column));

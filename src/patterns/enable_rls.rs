@@ -74,6 +74,14 @@ impl EnableRls {
 ///
 /// `auth.uid()` stands in a subquery so that it is asked once a statement and not once a row.
 /// <https://supabase.com/docs/guides/database/postgres/row-level-security#call-functions-with-select>
+///
+/// ```
+/// use lockkeeper::patterns::{EnableRls, enable_rls};
+///
+/// let pattern = enable_rls(&EnableRls::new("notes").owner("user_id"))?;
+/// assert!(pattern.up().contains("ENABLE ROW LEVEL SECURITY"));
+/// # Ok::<(), lockkeeper::patterns::PatternError>(())
+/// ```
 pub fn enable_rls(it: &EnableRls) -> Result<Pattern, PatternError> {
     let table = Table::parse(&it.table);
     let target = table.sql();

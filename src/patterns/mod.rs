@@ -2,7 +2,7 @@
 //!
 //! Pure: parameters in, SQL out. A pattern is one or more [`Phase`]s, each a migration of its own
 //! with UP and DOWN; the next phase waits until the one before is deployed, and the application
-//! with it. To add a pattern, write its file with a `SPEC` and name it in [`ALL`].
+//! with it. To add a pattern, write its file with a `SPEC` and name it in `ALL`.
 //!
 //! Names are taken as the catalog has them (`Orders` stays `"Orders"`) and quoted where needed;
 //! expressions and types are pasted as given, and the result must parse.
@@ -137,7 +137,7 @@ impl Pattern {
     }
 
     /// The description of one phase's migration.
-    pub(crate) fn describe(&self, phase: usize) -> String {
+    pub fn describe(&self, phase: usize) -> String {
         match (self.phases.len(), self.phases.get(phase)) {
             (0 | 1, _) | (_, None) => self.description.clone(),
             (of, Some(found)) => format!("{} ({} of {of}: {})", self.description, phase + 1, found.name),
@@ -147,7 +147,7 @@ impl Pattern {
     /// The text of one phase's migration file, under the description given.
     ///
     /// With `commented`, DOWN stands in a comment, so that a tool that runs whole files runs UP only.
-    pub(crate) fn file(&self, phase: usize, description: &str, commented: bool) -> String {
+    pub fn file(&self, phase: usize, description: &str, commented: bool) -> String {
         let Some(phase) = self.phases.get(phase) else { return String::new() };
         let mut out = format!("-- Description: {}\n", one_line(description));
         for note in &phase.notes {

@@ -90,6 +90,15 @@ impl RenameColumn {
 ///
 /// Until the last phase both columns exist and a trigger copies whichever one a writer knows, so
 /// that old code, new code and a rollback of either all work.
+///
+/// ```
+/// use lockkeeper::patterns::{RenameColumn, rename_column_safely};
+///
+/// let pattern = rename_column_safely(&RenameColumn::new("orders", "status", "state", "text"))?;
+/// let names: Vec<&str> = pattern.phases.iter().map(|phase| phase.name).collect();
+/// assert_eq!(names, ["expand", "backfill", "contract"]);
+/// # Ok::<(), lockkeeper::patterns::PatternError>(())
+/// ```
 pub fn rename_column_safely(it: &RenameColumn) -> Result<Pattern, PatternError> {
     let table = Table::parse(&it.table);
     let (target, old, new) = (table.sql(), column(&it.from), column(&it.to));

@@ -46,6 +46,14 @@ impl RenameTable {
 /// The view is simple enough that Postgres lets it be written to, and `security_invoker` (Postgres
 /// 15) keeps row security that of whoever asks.
 /// <https://www.postgresql.org/docs/current/sql-createview.html#SQL-CREATEVIEW-UPDATABLE-VIEWS>
+///
+/// ```
+/// use lockkeeper::patterns::{RenameTable, rename_table_safely};
+///
+/// let pattern = rename_table_safely(&RenameTable::new("orders", "purchases"))?;
+/// assert!(pattern.phases[0].up.contains("CREATE VIEW orders WITH (security_invoker = true)"));
+/// # Ok::<(), lockkeeper::patterns::PatternError>(())
+/// ```
 pub fn rename_table_safely(it: &RenameTable) -> Result<Pattern, PatternError> {
     let table = Table::parse(&it.table);
     let (old, new, to) = (table.sql(), table.sibling(&it.to), sql::ident(&it.to));

@@ -26,6 +26,15 @@ impl Template {
 }
 
 /// Writes a template: both sections, empty.
+///
+/// ```
+/// use lockkeeper::patterns::{Template, generate_migration_template};
+///
+/// let pattern = generate_migration_template(&Template::new("Add user preferences"))?;
+/// let text = pattern.file(0, &pattern.describe(0), true);
+/// assert!(text.contains("-- UP MIGRATION") && text.contains("-- DOWN MIGRATION (ROLLBACK)"));
+/// # Ok::<(), lockkeeper::patterns::PatternError>(())
+/// ```
 pub fn generate_migration_template(template: &Template) -> Result<Pattern, PatternError> {
     let up = "-- Write the change here. `lockkeeper pattern` lists safe ways to write common ones.\n";
     let down = "-- Write what undoes it here, in the opposite order; or, if nothing can:\n\

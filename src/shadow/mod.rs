@@ -5,6 +5,7 @@
 //! server that listens nowhere but on a Unix socket in a private folder.
 
 mod assets;
+mod bench;
 mod binaries;
 mod cache;
 mod catalog;
@@ -27,6 +28,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use sha2::{Digest, Sha256};
 
+pub(crate) use bench::Bench;
 pub(crate) use binaries::Binaries;
 #[cfg(test)]
 pub(crate) use server::Server;

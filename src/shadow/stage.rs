@@ -14,10 +14,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use postgres::{CancelToken, Client, Config, NoTls, error::DbError};
+use postgres::{CancelToken, Client, Config, NoTls, config::Host, error::DbError};
 
 use super::{cache, server::Server};
-use crate::error::Error;
+use crate::{db::Address, error::Error, secret::Secret};
 
 /// What a migration may add to the data directory before it is stopped.
 const MAX_GROWTH: u64 = 2 << 30;
@@ -79,6 +79,27 @@ impl Stage {
     /// The role that migrations run as.
     pub(super) fn migrator(&self) -> &str {
         self.migrator.get_user().unwrap_or(MIGRATOR)
+    }
+
+    /// How the migrating role connects, for another room's session.
+    pub(super) fn address(&self) -> Address {
+        let host = match self.migrator.get_hosts().first() {
+            Some(Host::Unix(folder)) => folder.to_string_lossy().into_owned(),
+            Some(Host::Tcp(name)) => name.clone(),
+            None => String::new(),
+        };
+        let password = self.migrator.get_password().map(String::from_utf8_lossy);
+        Address {
+            host,
+            port: self.migrator.get_ports().first().copied().unwrap_or(5432),
+            user: Some(self.migrator().to_owned()),
+            password: password.map(Secret::new),
+            database: Some(self.name()),
+            asked_ssl_mode: None,
+            ssl_root_cert: None,
+            connect_timeout: Duration::from_secs(10),
+            origin: "the shadow".into(),
+        }
     }
 
     pub(super) fn server_mut(&mut self) -> Option<&mut Server> {

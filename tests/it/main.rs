@@ -5,6 +5,7 @@ mod check;
 mod crash;
 mod create;
 mod deploy;
+mod library;
 mod patterns;
 mod shadow;
 mod steps;
