@@ -10,9 +10,24 @@ use crate::{
     migration::SourceFile,
 };
 
-/// The file of a place, where its text is at hand.
+/// The file of a place, where its text is at hand and may be shown.
 pub(super) fn source_of<'a>(report: &'a CheckReport, place: &Place) -> Option<&'a SourceFile> {
+    if holds_secret(report, place) {
+        return None;
+    }
     report.files.iter().map(|file| &*file.source).find(|source| source.path == place.file)
+}
+
+/// Whether a secret was found on one of the lines: nothing of them is ever shown, whichever rule asks.
+fn holds_secret(report: &CheckReport, place: &Place) -> bool {
+    let ignored = report.ignored.iter().map(|(finding, _)| finding);
+    report.findings.iter().chain(ignored).any(|finding| {
+        let other = &finding.place;
+        finding.rule == "hardcoded-secret"
+            && other.file == place.file
+            && other.line <= place.end_line
+            && place.line <= other.end_line
+    })
 }
 
 /// The bytes of a place in its file.
@@ -56,6 +71,15 @@ pub(crate) fn fingerprints(report: &CheckReport, findings: &[&Finding]) -> Vec<S
 #[cfg(test)]
 mod tests {
     use super::{super::fixture, *};
+
+    #[test]
+    fn lines_with_a_secret_are_not_shown() {
+        let mut report = fixture::report();
+        let place = report.findings[0].place.clone();
+        assert!(source_of(&report, &place).is_some());
+        report.findings[0].rule = "hardcoded-secret";
+        assert!(source_of(&report, &place).is_none() && text(&report, &place).is_none());
+    }
 
     #[test]
     fn a_fingerprint_does_not_know_its_line() {

@@ -231,7 +231,15 @@ pub(crate) fn calls_per_row(clause: &Node) -> Vec<(String, i32)> {
     sql::walk_all([clause], &mut |node| match node {
         // Postgres runs a scalar sub-select that reads no column of the row once, as an "initplan".
         NodeRef::SubLink(link) => {
-            !matches!(link.sub_link_type(), SubLinkType::ExprSublink | SubLinkType::ArraySublink)
+            // So it does `x IN (SELECT …)` without FROM.
+            let alone = matches!(
+                link.subselect.as_ref().and_then(|select| select.node.as_ref()),
+                Some(NodeEnum::SelectStmt(select)) if select.from_clause.is_empty() && select.larg.is_none()
+            );
+            if alone && let Some(tested) = link.testexpr.as_deref() {
+                found.extend(calls_per_row(tested));
+            }
+            !alone && !matches!(link.sub_link_type(), SubLinkType::ExprSublink | SubLinkType::ArraySublink)
         }
         NodeRef::FuncCall(call) => {
             let name = strings(&call.funcname);

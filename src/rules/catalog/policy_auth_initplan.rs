@@ -31,6 +31,7 @@ pub(super) static RULE: Rule = Rule {
         "create policy docs_role on public.docs for select to authenticated using ((auth.jwt() ->> 'role') = 'admin');",
     ],
     good: &[
+        "create policy docs_g on public.docs for select to authenticated using (owner_id in (select auth.uid()));",
         "create policy docs_a on public.docs for select to authenticated using (owner_id = (select auth.uid()));",
         "create policy docs_b on public.docs for select to authenticated using (owner_id = ( SELECT auth.uid() AS uid));",
         "create policy docs_c on public.docs for select to authenticated using (owner_id::text = (select\n  auth.uid()::text));",
