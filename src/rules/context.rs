@@ -8,7 +8,6 @@ use crate::{
     migration::Migration,
     schema::{At, Catalog, Claim, Lookup, QName, Relation, Session, Unit},
     sql::ast::{AlterTableCmd, NodeEnum, RangeVar},
-    stats::Stats,
 };
 
 /// What is known of the branch that the change will be merged into.
@@ -41,7 +40,6 @@ pub(crate) struct Context<'a> {
     pub(crate) config: &'a Config,
     /// Major version of the target.
     pub(crate) pg: u32,
-    pub(crate) stats: Option<&'a Stats>,
     /// Whether the runner has a transaction open around this statement.
     pub(crate) wrapped: bool,
 }
@@ -122,7 +120,6 @@ pub(crate) struct FileContext<'a> {
     pub(crate) history: &'a [&'a Migration],
     pub(crate) base: &'a Base,
     pub(crate) config: &'a Config,
-    pub(crate) pg: u32,
 }
 
 /// The whole change, after its last UP.
@@ -137,7 +134,6 @@ pub(crate) struct ChangeContext<'a> {
     pub(crate) base: &'a Base,
     pub(crate) config: &'a Config,
     pub(crate) pg: u32,
-    pub(crate) stats: Option<&'a Stats>,
 }
 
 impl ChangeContext<'_> {

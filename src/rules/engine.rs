@@ -168,7 +168,6 @@ impl<'a> Run<'a> {
             history: self.input.history,
             base: self.input.base,
             config: self.input.config,
-            pg: self.input.pg,
         };
         let at = At { file: index, direction: Direction::Up, statement: 0, transaction: 0 };
         for (rule, check) in checks() {
@@ -269,7 +268,6 @@ impl<'a> Run<'a> {
             direction: unit.at.direction,
             config: self.input.config,
             pg: self.input.pg,
-            stats: self.input.stats,
             wrapped: session.transaction.runner,
         };
         for (rule, check) in checks() {
@@ -309,7 +307,6 @@ impl<'a> Run<'a> {
             base: self.input.base,
             config: self.input.config,
             pg: self.input.pg,
-            stats: self.input.stats,
         };
         let at = At { file: 0, direction: Direction::Up, statement: 0, transaction: 0 };
         for (rule, check) in checks() {

@@ -73,13 +73,6 @@ pub(crate) struct Cut {
 }
 
 impl Cut {
-    /// The comments between the previous piece and this one's first token.
-    pub(crate) fn leading_comments(&self, piece: &Piece) -> &[Comment] {
-        let from = self.comments.partition_point(|comment| comment.span.start < piece.start);
-        let to = self.comments.partition_point(|comment| comment.span.start < piece.body.start);
-        &self.comments[from..to]
-    }
-
     pub(crate) fn statements(&self) -> impl Iterator<Item = &Piece> {
         self.pieces.iter().filter(|piece| piece.kind == PieceKind::Statement)
     }
@@ -479,20 +472,6 @@ mod tests {
         assert_eq!(cut("a /* /* */").unclosed, Some(Unclosed::BlockComment(2)));
         assert_eq!(cut("do $x$ $$").unclosed, Some(Unclosed::Dollar(3)));
         assert_eq!(cut("select \"a").unclosed, Some(Unclosed::Identifier(7)));
-    }
-
-    #[test]
-    fn finds_the_comments_before_a_statement() {
-        let text = "-- one\nselect 1; -- two\n/* three */ select 2; -- four";
-        let cut = cut(text);
-        let comments: Vec<Vec<&str>> = cut
-            .pieces
-            .iter()
-            .map(|piece| {
-                cut.leading_comments(piece).iter().map(|comment| &text[comment.span.clone()]).collect()
-            })
-            .collect();
-        assert_eq!(comments, [vec!["-- one"], vec!["-- two", "/* three */"]]);
     }
 
     /// The tokens of a statement, comments left out.
