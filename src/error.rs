@@ -79,7 +79,7 @@ pub(crate) enum Error {
 
     /// A migration failed; it was rolled back whole and the target is as before it.
     #[error("{place}: migration {version} failed and was rolled back: {} (SQLSTATE {})", failure.message, failure.sqlstate)]
-    RolledBack { version: i64, place: String, failure: Failure },
+    RolledBack { version: i64, place: String, failure: Box<Failure> },
 
     /// A non-transactional migration stopped part-way, or an outcome is unknown.
     #[error("{what}")]

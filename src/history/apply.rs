@@ -270,14 +270,14 @@ impl Target<'_> {
             FailedState::RolledBack => Error::RolledBack {
                 version: job.version.0,
                 place,
-                failure: Failure {
+                failure: Box::new(Failure {
                     direction: job.direction,
                     statement,
                     offset,
                     sqlstate: error.sqlstate.clone(),
                     message,
                     help: db::remedy(error),
-                },
+                }),
             },
             _ => Error::Partial {
                 what: format!(
