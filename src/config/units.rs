@@ -70,7 +70,7 @@ pub(crate) mod bytes {
     pub(in crate::config) fn serialize<S: Serializer>(bytes: &u64, serializer: S) -> Result<S::Ok, S::Error> {
         let text = [(30, "GB"), (20, "MB"), (10, "kB")]
             .into_iter()
-            .find(|(shift, _)| *bytes > 0 && bytes % (1 << shift) == 0)
+            .find(|(shift, _)| *bytes > 0 && bytes.is_multiple_of(1 << shift))
             .map_or_else(|| bytes.to_string(), |(shift, unit)| format!("{}{unit}", bytes >> shift));
         serializer.serialize_str(&text)
     }

@@ -300,7 +300,7 @@ fn a_suggestion_stands_only_where_the_lines_agree() {
     let server = with_file();
     let suggestion = "```suggestion\nCREATE INDEX CONCURRENTLY a ON t (a);\n```";
     let with = Remark { suggestion: Some(suggestion.into()), ..remark("a", 2) };
-    review(&server, &[with.clone()]);
+    review(&server, std::slice::from_ref(&with));
     assert!(server.remark_bodies()[0].ends_with(suggestion));
 
     let other = double::GitHub::start(HEAD);

@@ -221,10 +221,7 @@ impl Target<'_> {
                 },
             );
         }
-        let taken_at = match rows.rows.first() {
-            Some(row) => Some(rows.get(row, "taken_at").to_owned()),
-            None => None,
-        };
+        let taken_at = rows.rows.first().map(|row| rows.get(row, "taken_at").to_owned());
         Ok(Stats {
             schema: 1,
             taken_at,

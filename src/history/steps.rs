@@ -144,7 +144,11 @@ impl Target<'_> {
         let (text, spot) =
             (&job.section.sql[piece.body.clone()], Spot { statement: at, offset: piece.body.start });
         let (mut attempts, mut begun) = (1, begun);
-        while *outside != Outside::Control {
+        // BEGIN and COMMIT of the file's own are only recorded: what stands between them is one step.
+        loop {
+            if *outside == Outside::Control {
+                break;
+            }
             if crate::interrupt::requested() {
                 return Err(Stop::Cancelled);
             }

@@ -128,10 +128,8 @@ pub(crate) fn brought_within_reach(context: &ChangeContext<'_>, relation: &Relat
     }
     match context.before.relation(&relation.name) {
         None => relation.secured.filter(|at| {
-            units(context, *at).any(|unit| match &unit.node {
-                NodeEnum::AlterObjectSchemaStmt(_) => true,
-                NodeEnum::RenameStmt(_) => true,
-                _ => false,
+            units(context, *at).any(|unit| {
+                matches!(&unit.node, NodeEnum::AlterObjectSchemaStmt(_) | NodeEnum::RenameStmt(_))
             })
         }),
         Some(before) => relation.granted.filter(|_| reach(before).is_empty() && !reach(relation).is_empty()),

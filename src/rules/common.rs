@@ -297,7 +297,7 @@ pub(crate) fn rest_of_transaction(context: &Context<'_>) -> Vec<NodeEnum> {
 /// The subcommands of an `ALTER TABLE` node that concern the table.
 pub(crate) fn alters<'a>(context: &Context<'_>, node: &'a NodeEnum, table: &QName) -> Vec<&'a AlterTableCmd> {
     let NodeEnum::AlterTableStmt(statement) = node else { return Vec::new() };
-    if !statement.relation.as_ref().is_some_and(|range| context.resolve(range) == *table) {
+    if statement.relation.as_ref().is_none_or(|range| context.resolve(range) != *table) {
         return Vec::new();
     }
     statement

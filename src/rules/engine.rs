@@ -230,7 +230,7 @@ impl<'a> Run<'a> {
             match inner {
                 Inside::Unit(inner) => {
                     self.look(migration, &inner, session);
-                    self.advance(inner, session);
+                    self.advance(*inner, session);
                 }
                 Inside::Opaque(why) => {
                     let message = format!("{why}: what it runs was not checked");
@@ -247,9 +247,13 @@ impl<'a> Run<'a> {
         bodies(&unit.node, &unit.text, &self.catalog, session)
             .into_iter()
             .map(|body| match body {
-                Body::Statement { node, nesting, text } => {
-                    Inside::Unit(Unit { at: unit.at, nesting, span: unit.span.clone(), text, node: *node })
-                }
+                Body::Statement { node, nesting, text } => Inside::Unit(Box::new(Unit {
+                    at: unit.at,
+                    nesting,
+                    span: unit.span.clone(),
+                    text,
+                    node: *node,
+                })),
                 Body::Opaque(why) => Inside::Opaque(why),
             })
             .collect()
@@ -324,7 +328,7 @@ impl<'a> Run<'a> {
 
 /// One thing that a statement runs inside itself.
 enum Inside {
-    Unit(Unit),
+    Unit(Box<Unit>),
     /// Cannot be read, and why.
     Opaque(String),
 }

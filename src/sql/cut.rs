@@ -102,7 +102,7 @@ enum Token {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Copy {
     No,
-    Copy,
+    Word,
     From,
     Stdin,
 }
@@ -208,8 +208,8 @@ impl Cutter<'_> {
         let is = |other: &str| word.eq_ignore_ascii_case(other.as_bytes());
         let piece = &mut self.piece;
         piece.copy = match piece.copy {
-            Copy::No if piece.words == 0 && is("copy") => Copy::Copy,
-            Copy::Copy if is("from") && piece.depth == 0 => Copy::From,
+            Copy::No if piece.words == 0 && is("copy") => Copy::Word,
+            Copy::Word if is("from") && piece.depth == 0 => Copy::From,
             Copy::From => {
                 if is("stdin") {
                     Copy::Stdin

@@ -122,7 +122,7 @@ pub(crate) fn outside(node: &NodeEnum) -> Option<Outside> {
             ]
             .iter()
             .any(|kind| reindex.kind == *kind as i32);
-            let concurrently = option(&reindex.params, "concurrently").is_some_and(|option| is_on(option));
+            let concurrently = option(&reindex.params, "concurrently").is_some_and(is_on);
             if whole {
                 Some(Outside::Reindex(None))
             } else {
@@ -170,9 +170,8 @@ pub(crate) fn outside(node: &NodeEnum) -> Option<Outside> {
         }
         // Only a subscription that makes its slot on the publisher needs it.
         NodeEnum::CreateSubscriptionStmt(create) => {
-            let slot = ["connect", "create_slot"]
-                .iter()
-                .all(|name| option(&create.options, name).is_none_or(|option| is_on(option)));
+            let slot =
+                ["connect", "create_slot"].iter().all(|name| option(&create.options, name).is_none_or(is_on));
             slot.then(|| Outside::Create("pg_subscription", "subname", create.subname.clone()))
         }
         NodeEnum::DropSubscriptionStmt(drop) => {
@@ -185,7 +184,7 @@ pub(crate) fn outside(node: &NodeEnum) -> Option<Outside> {
                 AlterSubscriptionType::AlterSubscriptionAddPublication,
                 AlterSubscriptionType::AlterSubscriptionDropPublication,
             ];
-            let refreshes = option(&alter.options, "refresh").is_none_or(|option| is_on(option));
+            let refreshes = option(&alter.options, "refresh").is_none_or(is_on);
             (refreshes && kinds.iter().any(|kind| alter.kind == *kind as i32)).then_some(Outside::Repeatable)
         }
         NodeEnum::TransactionStmt(transaction) => {

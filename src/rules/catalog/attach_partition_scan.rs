@@ -55,19 +55,18 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         let proven = context.relation(&child).is_some_and(|child| bounds::proven_inside(child, &key, bound));
         if context.is_live(&child) && !proven {
             let sql = bounds::check_sql(&key, bound);
-            let mut report = sink
+            let report = sink
                 .report(format!(
                     "reads all of `{child}` under ACCESS EXCLUSIVE to see that its rows fit `{parent}`; every read and write of it waits"
                 ))
                 .on(&child);
             if let Some(check) = sql {
                 let name = crate::sql::ident(&format!("{}_bound", child.name));
-                report = report.suggest(format!(
+                report.suggest(format!(
                     "-- in migrations before this one:\nALTER TABLE {0} ADD CONSTRAINT {name} CHECK ({check}) NOT VALID;\nALTER TABLE {0} VALIDATE CONSTRAINT {name};\n-- after the ATTACH:\nALTER TABLE {0} DROP CONSTRAINT {name};",
                     child.sql()
                 ));
             }
-            drop(report);
         }
         let default = context.catalog.default_partition(&parent).filter(|_| !bound.is_default);
         if let Some(default) = default.filter(|default| context.is_live(&default.name))

@@ -75,13 +75,12 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     let list: Vec<String> = tables.iter().map(|table| format!("`{table}`")).collect();
     let where_to = if list.is_empty() { "every table that uses it".to_owned() } else { list.join(", ") };
     let ending = if what == "making" { " NOT NULL" } else { "" };
-    let mut report = sink
+    let report = sink
         .report(format!(
             "{what} domain `{name}`{ending} takes SHARE on {where_to} and reads them whole; writes wait"
         ))
         .object(&name);
     if let Some(sql) = suggestion {
-        report = report.suggest(sql);
+        report.suggest(sql);
     }
-    drop(report);
 }

@@ -82,7 +82,7 @@ fn types(
     let same = own.name == theirs.name && own.schema == theirs.schema && own.array == theirs.array;
     let unknown = own.is_unknown() || theirs.is_unknown();
     // varchar and text are one type to an index.
-    (!same && !unknown && !(text(&own) && text(&theirs))).then(|| (shown(&own), shown(&theirs)))
+    (!(same || unknown || text(&own) && text(&theirs))).then(|| (shown(&own), shown(&theirs)))
 }
 
 /// The type below a domain.

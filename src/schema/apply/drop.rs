@@ -36,7 +36,7 @@ impl Change<'_> {
                 }
                 O::ObjectSchema => {
                     if let Some(name) = ast::string(object) {
-                        self.drop_schema(&name.to_owned(), cascade);
+                        self.drop_schema(name, cascade);
                     }
                 }
                 O::ObjectExtension => {

@@ -238,11 +238,9 @@ impl Claims<'_> {
     }
 
     fn drop_constraint(&mut self, table: &QName, name: &str) {
-        match self.catalog.relation(table).and_then(|known| known.constraint(name)).map(|known| &known.kind) {
-            Some(ConstraintKind::Foreign { target, .. }) => {
-                self.claim_tree(&target.clone(), LockMode::AccessExclusive, Work::Brief);
-            }
-            _ => {}
+        let known = self.catalog.relation(table).and_then(|known| known.constraint(name));
+        if let Some(ConstraintKind::Foreign { target, .. }) = known.map(|known| &known.kind) {
+            self.claim_tree(&target.clone(), LockMode::AccessExclusive, Work::Brief);
         }
     }
 

@@ -114,9 +114,8 @@ impl Claims<'_> {
         let mode = if create.concurrent { LockMode::ShareUpdateExclusive } else { LockMode::Share };
         let partitioned =
             self.catalog.relation(&table).is_some_and(|known| known.kind == RelationKind::PartitionedTable);
-        if create.if_not_exists && known {
-            self.claim(&table, mode, Work::Brief);
-        } else if partitioned && !range.inh {
+        // Of a partitioned table itself, with ON ONLY, there is nothing to build.
+        if (create.if_not_exists && known) || (partitioned && !range.inh) {
             self.claim(&table, mode, Work::Brief);
         } else {
             self.claim_tree(&table, mode, Work::IndexBuild);

@@ -317,7 +317,7 @@ fn violations(request: &Request, headers: &BTreeMap<String, Vec<String>>) -> Vec
             say(format!("header {name} is {:?}", headers.get(name)));
         }
     }
-    if !headers.get("accept").is_some_and(|values| values[0] == "application/vnd.github+json") {
+    if headers.get("accept").is_none_or(|values| values[0] != "application/vnd.github+json") {
         say("Accept is not GitHub's JSON".into());
     }
     if request.path == "/graphql" {
