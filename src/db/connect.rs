@@ -18,14 +18,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Variables that may hold the target's address, in the order in which they are looked at.
 const VARIABLES: [&str; 3] = ["LOCKKEEPER_DATABASE_URL", "SUPABASE_DB_URL", "DATABASE_URL"];
 
+/// Asks for the host and the user of a project's pooler; `None` where nobody can be asked.
+pub(crate) type AskPooler<'a> = dyn Fn(&str) -> Result<Option<(String, String)>, Error> + 'a;
+
 /// The target's address: the option, else the variables, else Supabase's parts.
 ///
 /// `pooler` asks the management API for the pooler's host and user of a project.
-pub(crate) fn resolve(
-    option: Option<&str>,
-    env: &Env,
-    pooler: &dyn Fn(&str) -> Result<Option<(String, String)>, Error>,
-) -> Result<Address, Error> {
+pub(crate) fn resolve(option: Option<&str>, env: &Env, pooler: &AskPooler<'_>) -> Result<Address, Error> {
     let variable = |name: &str| env.get(name).map(str::to_owned);
     if let Some(url) = option {
         return Address::parse(url, "--database-url")?.check();

@@ -171,7 +171,7 @@ impl MigrationManager {
             down_from: DownFrom::Stored,
             mark_only: false,
         };
-        if plan::range(&self.target.look()?, &options).map_err(crate::error::Error::from)?.is_empty() {
+        if plan::range(&self.target.look()?, &options)?.is_empty() {
             return Ok(Vec::new());
         }
         let allowed = down::Allowed { data_loss: rollback.data_loss, archive: rollback.archive };

@@ -346,7 +346,7 @@ mod tests {
         <h3>Findings</h3>
         <article class="finding error">
         <h4>index <code>orders_note</code> is built under SHARE on <code>public.orders</code></h4>
-        <p class="about">error · <a href="https://github.com/lockkeeper/lockkeeper/blob/main/docs/rules/index-not-concurrent.md">index-not-concurrent</a> · line 4 · SHARE lock, seen on the shadow database: every write to it waits, reads go on</p>
+        <p class="about">error · <a href="https://github.com/lockkeeper/lockkeeper/blob/main/docs/rules/index-not-concurrent.md">index-not-concurrent</a> · line 4 · SHARE lock, seen on the shadow database: every write to it waits (reads go on)</p>
         <pre><span class="number">4</span>CREATE INDEX orders_note ON orders (note)
         </pre>
         <p class="help"><strong>Instead:</strong> Build it with CONCURRENTLY, in a migration of its own.</p>

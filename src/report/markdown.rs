@@ -443,7 +443,7 @@ mod tests {
         ❌ **index-not-concurrent** · [line 4](https://github.com/o/r/blob/0123456789abcdef/supabase/migrations/20260101000000_orders.sql#L4)
 
         index `orders_note` is built under SHARE on `public.orders`  
-        `SHARE` lock, seen on the shadow database: every write to it waits, reads go on.
+        `SHARE` lock, seen on the shadow database: every write to it waits (reads go on).
 
         ```sql
         CREATE INDEX orders_note ON orders (note)

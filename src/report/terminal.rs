@@ -194,7 +194,7 @@ mod tests {
          --> supabase/migrations/20260101000000_orders.sql:4:1
           |
         4 | CREATE INDEX orders_note ON orders (note);
-          | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ SHARE on public.orders: every write to it waits, reads go on
+          | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ SHARE on public.orders: every write to it waits (reads go on)
           |
           = note: seen on the shadow database
           = help: Build it with CONCURRENTLY, in a migration of its own.

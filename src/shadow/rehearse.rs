@@ -202,8 +202,8 @@ impl Part<'_> {
             if let Err(error) = actor.run("begin") {
                 return self.failed(ran, section, pieces[first], first, &error, &actor, &notices);
             }
-            for at in step.start..step.end {
-                let sql = &section.sql[pieces[at].body.clone()];
+            for (at, piece) in pieces.iter().enumerate().take(step.end).skip(step.start) {
+                let sql = &section.sql[piece.body.clone()];
                 let mut trace = StatementTrace { statement: at + 1, ..StatementTrace::default() };
                 let mut result = actor.run(sql).map(|duration| trace.duration = duration);
                 if let (Some(tracer), Ok(())) = (&mut tracer, &result) {

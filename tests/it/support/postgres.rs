@@ -239,14 +239,14 @@ fn watch(home: &Path, run: u32, bin: &Path) {
         pid=$(head -n 1 \"$2/data/postmaster.pid\" 2>/dev/null) && kill -QUIT \"$pid\"
         sleep 1; rm -rf \"$2\"";
     Command::new("setsid")
-        .args(["sh", "-c", script, "sh", &run.to_string()])
+        .args(["--fork", "sh", "-c", script, "sh", &run.to_string()])
         .arg(home)
         .arg(bin)
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .spawn()
+        .status()
         .expect("the watchdog");
 }
 
