@@ -222,11 +222,13 @@ pub(crate) enum Comment {
 pub(crate) struct GitHub {
     pub(crate) comment: Comment,
     pub(crate) comment_id: String,
+    /// Whether a deploy makes a deployment of GitHub's, with its status.
+    pub(crate) deployments: bool,
 }
 
 impl Default for GitHub {
     fn default() -> Self {
-        Self { comment: Comment::Both, comment_id: "default".into() }
+        Self { comment: Comment::Both, comment_id: "default".into(), deployments: false }
     }
 }
 

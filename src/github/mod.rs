@@ -3,7 +3,7 @@
 //! - [`event`] reads what started the run; pure.
 //! - [`client`] sends requests: the one file that knows `octocrab`, and with it `async`.
 //! - [`files`] asks what a pull request changes, [`comment`] keeps the one summary comment,
-//!   [`review`] the remarks on lines of the diff.
+//!   [`review`] the remarks on lines of the diff, [`deployments`] what a deploy did.
 //!
 //! Two rules keep the door shut: no function here takes a closure of another room, so nothing of
 //! theirs runs inside the runtime (the `postgres` client drives one of its own, and one inside
@@ -12,6 +12,7 @@
 mod blob;
 mod client;
 pub(crate) mod comment;
+pub(crate) mod deployments;
 pub(crate) mod event;
 pub(crate) mod files;
 mod pulls;

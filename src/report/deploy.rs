@@ -116,7 +116,8 @@ impl Deploy {
         out
     }
 
-    fn verdict(&self, stopped: bool) -> String {
+    /// The outcome in one line of Markdown.
+    pub(crate) fn verdict(&self, stopped: bool) -> String {
         let done = count(self.applied.len(), "migration");
         let down = self.direction == "down";
         let verb = if down { "rolled back" } else { "applied" };

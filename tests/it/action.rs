@@ -459,6 +459,28 @@ fn a_merge_is_applied_and_a_dispatch_rolls_it_back() {
 }
 
 #[test]
+fn a_deployment_is_recorded_where_the_configuration_asks() {
+    let (project, server, database) = (repository(), GitHub::start(HEAD), Database::create());
+    project.write("lockkeeper.toml", "[github]\ndeployments = true\n");
+    let mut runner = merged(&project, &server, &database);
+    runner.input("comment", "off").input("comment-id", "berlin");
+    runner.run().expect(0);
+    let writes = server.writes();
+    assert_eq!(writes[0], "POST /repos/o/r/deployments");
+    assert!(writes[1].ends_with("/statuses") && writes.len() == 2, "{writes:?}");
+    let state = server.state();
+    let sent: Vec<_> = state.journal.iter().filter(|request| request.method == "POST").collect();
+    assert_eq!(sent[0].body["environment"], "berlin");
+    assert_eq!(sent[0].body["task"], "lockkeeper:up");
+    assert_eq!(sent[1].body["state"], "success");
+    assert!(sent[1].body["description"].as_str().unwrap().contains("Lockkeeper applied"), "{}", sent[1].body);
+    drop(state);
+    // Nothing to do is no deployment.
+    runner.run().expect(0);
+    assert_eq!(server.writes().len(), 2);
+}
+
+#[test]
 fn a_failed_deploy_says_where_the_database_stands() {
     let (project, server, database) = (repository(), GitHub::start(HEAD), Database::create());
     project.migration("20260102000000_wrong", "CREATE TABLE orders (id int);", "SELECT 1;");

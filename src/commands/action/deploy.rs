@@ -16,7 +16,7 @@ use crate::{
     commands::{Command, Format, parse},
     error::Error,
     finding::Direction,
-    github::{Fault, GitHub, comment::Summary, event::Event},
+    github::{Fault, GitHub, comment::Summary, deployments::Deployment, event::Event},
     report::{
         deploy::{Deploy, Stopped},
         escape,
@@ -103,7 +103,38 @@ fn perform(
             ),
         }
     }
+    if worth_saying && !deploy.dry_run {
+        let text = deploy.verdict(stopped.is_some()).replace("**", "");
+        put_deployment(&deploy, ended_well, &text, inputs, runner, session);
+    }
     outcome
+}
+
+/// Tells GitHub of the deployment, where the configuration asks for it.
+fn put_deployment(
+    deploy: &Deploy,
+    success: bool,
+    description: &str,
+    inputs: &Inputs,
+    runner: &Runner,
+    session: &Session,
+) {
+    let asked = session.config().is_ok_and(|config| config.github.deployments);
+    let (true, Some(commit)) = (asked, runner.commit.as_deref()) else { return };
+    let Ok(Some(github)) = runner.github(&session.env, inputs.get("github-token")) else { return };
+    let environment = inputs.get("comment-id").filter(|id| *id != "default").unwrap_or("production");
+    let deployment = Deployment {
+        commit,
+        direction: &deploy.direction,
+        environment,
+        success,
+        description,
+        run_url: runner.run_url.as_deref(),
+    };
+    if let Err(fault) = github.put_deployment(&deployment) {
+        let text = format!("The deployment was not recorded on GitHub: {fault}");
+        annotate(session, "notice", "Lockkeeper", &text);
+    }
 }
 
 fn status_of(deploy: &Deploy, ended_well: bool) -> &'static str {

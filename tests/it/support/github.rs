@@ -443,6 +443,9 @@ impl State {
                 Some(refusal) => refusal,
                 None => answer(201, &self.remark(&request.body, &user)),
             },
+            ("POST", ["deployments"] | ["deployments", _, "statuses"]) => {
+                answer(201, &json!({ "id": self.id() }))
+            }
             ("POST", ["pulls", _, "reviews"]) => {
                 let body = &request.body;
                 if body["event"] != "COMMENT" || body["body"].as_str().is_none_or(str::is_empty) {
