@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Session, check, drift, target};
 use crate::{
-    config::{Config, OutOfOrder},
+    config::{Config, OutOfOrder, Profile},
     error::{Error, Guard},
     finding::Direction,
     history::{Facts, Outcome, Target, is_transactional},
@@ -247,7 +247,10 @@ fn refuse_errors(
 ) -> Result<(), Error> {
     let pending = plan.migrations.iter().map(|migration| migration.version).collect();
     let pg = config.postgres.version.unwrap_or(facts.server_version_num / 10_000);
-    let errors = check::errors_of(config, set, &pending, pg);
+    // Where nobody serves the schema through Supabase's API, what it would let through is no danger.
+    let profile = if facts.api_roles { config.profile } else { Profile::Postgres };
+    let config = Config { profile, ..config.clone() };
+    let errors = check::errors_of(&config, set, &pending, pg);
     if errors.is_empty() {
         return Ok(());
     }

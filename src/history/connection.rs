@@ -55,6 +55,8 @@ pub(crate) struct Facts {
     pub(crate) database: String,
     pub(crate) role: String,
     pub(crate) superuser: bool,
+    /// The role is there under which Supabase's API serves whoever asks.
+    pub(crate) api_roles: bool,
     pub(crate) can_create: bool,
     pub(crate) in_recovery: bool,
     pub(crate) read_only: bool,

@@ -168,6 +168,7 @@ BEGIN
         'facts', json_build_object(
             'server_version_num', current_setting('server_version_num')::integer,
             'server_version', current_setting('server_version'),
+            'api_roles', EXISTS (SELECT FROM pg_roles WHERE rolname = 'anon'),
             'database', current_database(), 'role', current_user,
             'superuser', (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
             'can_create', has_database_privilege(current_database(), 'CREATE'),
