@@ -19,7 +19,12 @@ const REPLACES: &[(&str, &[&str])] = &[
     ),
     ("replace-view-drops-invoker", &["view-bypasses-rls"]),
     ("dml-without-where", &["bulk-dml"]),
-    ("validated-in-same-transaction", &["slow-work-after-strong-lock"]),
+    // Each of them holds ACCESS EXCLUSIVE for its own work already: an earlier lock on the same
+    // table makes nothing worse.
+    ("check-validates-rows", &["slow-work-after-strong-lock"]),
+    ("primary-key-builds-index", &["slow-work-after-strong-lock"]),
+    ("unique-builds-index", &["slow-work-after-strong-lock"]),
+    ("column-type-rewrite", &["slow-work-after-strong-lock"]),
     ("parse-error", &["shadow-failure"]),
     ("psql-only-syntax", &["shadow-failure", "parse-error"]),
     ("transaction-control", &["shadow-failure"]),
@@ -34,6 +39,9 @@ const REPLACES: &[(&str, &[&str])] = &[
 /// A statement that fails takes no lock for long: these replace every lock finding on it.
 const FAILS: &[&str] =
     &["forbidden-in-transaction", "concurrently-unsupported", "not-valid-unsupported", "parse-error"];
+
+/// What a table loses before the same file drops it altogether: `drop-table` says it all.
+const ENDS_WITH_ITS_TABLE: &[&str] = &["drop-constraint", "drop-index-not-concurrent"];
 
 /// Drops what another finding already says.
 pub(super) fn apply(findings: &mut Vec<Finding>) {
@@ -57,11 +65,21 @@ fn replaces(winner: &Finding, loser: &Finding) -> bool {
     if (winner.rule, loser.rule) == ("rls-not-enabled", "policy-without-rls") {
         return winner.object.is_some() && winner.object == loser.object;
     }
+    if winner.rule == "drop-table" && ENDS_WITH_ITS_TABLE.contains(&loser.rule) {
+        return winner.object.is_some()
+            && winner.object == loser.object
+            && (winner.section, &winner.place.file) == (loser.section, &loser.place.file)
+            && loser.statement < winner.statement;
+    }
     let same_statement = winner.statement > 0
         && (winner.statement, winner.section, &winner.place.file)
             == (loser.statement, loser.section, &loser.place.file);
     if !same_statement {
         return false;
+    }
+    // Whichever table the earlier lock is on.
+    if (winner.rule, loser.rule) == ("validated-in-same-transaction", "slow-work-after-strong-lock") {
+        return true;
     }
     let listed = |rules: &&(&str, &[&str])| rules.0 == winner.rule && rules.1.contains(&loser.rule);
     if REPLACES.iter().any(|rules| listed(&rules)) {
@@ -119,6 +137,26 @@ mod tests {
         assert_eq!(left(&two_statements).len(), 2);
         let column = [("add-serial-or-identity", 1, "public.a.id"), ("add-required-column", 1, "public.a")];
         assert_eq!(left(&column), ["add-serial-or-identity"]);
+    }
+
+    #[test]
+    fn what_a_doomed_table_loses_before_is_not_said() {
+        let doomed = [("drop-constraint", 1, "public.a"), ("drop-table", 2, "public.a")];
+        assert_eq!(left(&doomed), ["drop-table"]);
+        let another = [("drop-constraint", 1, "public.b"), ("drop-table", 2, "public.a")];
+        assert_eq!(left(&another).len(), 2);
+    }
+
+    #[test]
+    fn slow_work_is_said_once() {
+        let validated = [
+            ("validated-in-same-transaction", 3, "public.a"),
+            ("slow-work-after-strong-lock", 3, "public.b"),
+        ];
+        assert_eq!(left(&validated), ["validated-in-same-transaction"]);
+        let other_table =
+            [("check-validates-rows", 3, "public.a"), ("slow-work-after-strong-lock", 3, "public.b")];
+        assert_eq!(left(&other_table).len(), 2);
     }
 
     #[test]

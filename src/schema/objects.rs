@@ -290,6 +290,13 @@ pub(crate) struct Trigger {
     pub(crate) born: Option<At>,
 }
 
+impl Trigger {
+    /// Whether it calls a function of that name, in whichever schema.
+    pub(crate) fn runs(&self, function: &str) -> bool {
+        self.function.rsplit('.').next().is_some_and(|name| name.trim_matches('"') == function)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Grantee {
     Public,

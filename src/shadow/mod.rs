@@ -19,6 +19,7 @@ mod rehearse;
 mod replay;
 mod server;
 mod stage;
+mod stand_ins;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -312,9 +313,10 @@ fn rehearse_on(
     stage.close();
     if noted.missing > 0 {
         outcome.notes.push(format!(
-            "{} statements of the history could not be replayed on the shadow, so what builds on them is not \
-             verified; a schema dump as `shadow.base_schema` (pg_dump --schema-only) can be the base",
-            noted.missing
+            "{} of the history could not be replayed on the shadow, so what builds on {} is not verified; a schema \
+             dump as `shadow.base_schema` (pg_dump --schema-only) can be the base",
+            if noted.missing == 1 { "1 statement".to_owned() } else { format!("{} statements", noted.missing) },
+            if noted.missing == 1 { "it" } else { "them" },
         ));
     }
     outcome.notes.extend(noted.lines);

@@ -61,7 +61,8 @@ impl<'a> Replay<'a> {
             self.one_by_one(past)?;
         }
         if self.untold > 0 {
-            self.notes.lines.push(format!("{}: and {} more statements", past.path, self.untold));
+            let more = if self.untold == 1 { "statement" } else { "statements" };
+            self.notes.lines.push(format!("{}: and {} more {more}", past.path, self.untold));
         }
         // Settings, role and temporary tables of this file end with it.
         if self.actor.run("discard all").is_err() {

@@ -16,7 +16,7 @@ use std::{
 
 use postgres::{CancelToken, Client, Config, NoTls, config::Host, error::DbError};
 
-use super::{cache, server::Server};
+use super::{cache, server::Server, stand_ins};
 use crate::{db::Address, error::Error, secret::Secret};
 
 /// What a migration may add to the data directory before it is stopped.
@@ -164,7 +164,8 @@ impl Stage {
             pid,
             self.server.as_ref().map(Server::data_dir),
         );
-        Ok(Actor { client, pid, notices, timeout: self.timeout, watchdog })
+        let stand_ins = self.can_elevate();
+        Ok(Actor { client, pid, notices, timeout: self.timeout, watchdog, stand_ins })
     }
 
     /// Ends the server, or drops the database, whichever is ours.
@@ -209,14 +210,17 @@ pub(super) struct Actor {
     notices: Arc<Mutex<Vec<Notice>>>,
     timeout: Duration,
     watchdog: Watchdog,
+    /// Whether some extensions are only stand-ins, as on a Supabase server of ours.
+    stand_ins: bool,
 }
 
 impl Actor {
     /// Runs one or several statements by the simple protocol.
     pub(super) fn run(&mut self, sql: &str) -> Result<Duration, postgres::Error> {
+        let sql = if self.stand_ins { stand_ins::for_shadow(sql) } else { sql.into() };
         let began = Instant::now();
         self.watchdog.arm(self.timeout);
-        let result = self.client.batch_execute(sql);
+        let result = self.client.batch_execute(&sql);
         self.watchdog.disarm();
         result.map(|()| began.elapsed())
     }

@@ -93,6 +93,27 @@ impl Change {
         Ok(Self { versions, base, problems, workspace })
     }
 
+    /// What the history lacks, because its file is no migration: said, since what it makes is unknown.
+    pub(super) fn left_out(&self) -> Vec<String> {
+        const TOLD: usize = 5;
+        let is_told = |problem: &&Problem| {
+            self.problems.iter().any(|told| (told.rule, &told.place) == (problem.rule, &problem.place))
+        };
+        let lost = |problem: &&Problem| {
+            matches!(problem.rule, "bad-migration-filename" | "duplicate-version" | "unreadable-file")
+        };
+        let lost = self.workspace.set.problems.iter().filter(lost).filter(|problem| !is_told(problem));
+        let mut notes: Vec<String> = lost
+            .map(|problem| format!("left out of the history: {}: {}", problem.place.file, problem.what))
+            .collect();
+        if notes.len() > TOLD {
+            let more = notes.len() - TOLD;
+            notes.truncate(TOLD);
+            notes.push(format!("left out of the history: {more} more of such files"));
+        }
+        notes
+    }
+
     /// History and change, in version order.
     pub(super) fn split(&self) -> (Vec<&Migration>, Vec<&Migration>) {
         let migrations = self.workspace.set.migrations.iter();

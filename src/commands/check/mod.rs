@@ -156,6 +156,7 @@ pub(super) fn report(
         || files.iter().flat_map(|file| &file.problems).any(|problem| problem.unreadable);
     let mut not_verified = outcome.notes;
     not_verified.extend(judged.notes);
+    not_verified.extend(change.left_out());
     not_verified.dedup();
     let reports = files.iter().zip(&judged.facts).map(|(file, facts)| {
         let rehearsal = outcome.rehearsals.iter().find(|it| it.version == file.version.0);

@@ -64,11 +64,18 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     for change in dml::changes(context.node) {
         let table = context.resolve(change.target);
         if context.is_live(&table) && is_bulk(&change, context) {
-            sink.report(format!(
-                "{} many rows of `{table}` in one transaction; each stays locked until it commits",
-                change.verb
-            ))
-            .on(&table);
+            let message = if change.verb == "inserts into" {
+                format!(
+                    "copies many rows into `{table}` in one transaction, which stays open, with every lock it holds, until \
+                     they are written"
+                )
+            } else {
+                format!(
+                    "{} many rows of `{table}` in one transaction; each stays locked until it commits",
+                    change.verb
+                )
+            };
+            sink.report(message).on(&table);
         }
     }
 }

@@ -2,9 +2,12 @@
 
 use crate::{
     finding::{Category, Direction, Severity},
-    rules::{Check, Context, Rule, Sink, names},
-    schema::At,
-    sql::ast::{AlterTableType, DropBehavior, Name, NodeEnum, ObjectType},
+    rules::{Check, Context, Rule, Sink, common, names},
+    schema::{At, QName, Routine},
+    sql::{
+        self,
+        ast::{AlterTableType, DropBehavior, Name, Node, NodeEnum, ObjectType},
+    },
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -25,7 +28,10 @@ pub(super) static RULE: Rule = Rule {
     ],
     given: "create table public.orders (id bigint primary key, note text);
             alter table public.orders enable row level security;
-            create type public.mood as enum ('ok');",
+            create type public.mood as enum ('ok');
+            create table app.alone (id bigint primary key);
+            create table app.lines (id bigint primary key, order_id bigint references public.orders (id));
+            create index on app.lines (order_id);",
     bad: &[
         "alter table public.orders drop column note cascade;",
         "drop type public.mood cascade;",
@@ -34,6 +40,8 @@ pub(super) static RULE: Rule = Rule {
     good: &[
         "create table app.t (id bigint primary key);\ndrop table app.t cascade;",
         "create type app.k as enum ('a');\ndrop type app.k cascade;",
+        "drop table app.alone cascade;",
+        "drop table public.orders cascade;\ndrop table app.lines cascade;",
     ],
     also: &["drop-column", "drop-object", "drop-table"],
     checks: &[Check::Statement(check)],
@@ -49,13 +57,22 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
                     ObjectType::ObjectTrigger | ObjectType::ObjectPolicy | ObjectType::ObjectRule
                 );
                 if !meaningless && existed(kind, &name, context) {
-                    say(
-                        format!("{} `{name}`", names::kind_in_words(kind)),
-                        &name.to_string(),
-                        &dependents(&name, context),
-                        context,
-                        sink,
-                    );
+                    let what = format!("{} `{name}`", names::kind_in_words(kind));
+                    let found = match kind {
+                        ObjectType::ObjectFunction | ObjectType::ObjectRoutine => triggers(&name, context),
+                        ObjectType::ObjectTable => relatives(&name, context),
+                        _ => None,
+                    };
+                    match found.as_deref() {
+                        Some([]) => harmless(&what, &name.to_string(), sink),
+                        some => say(
+                            what,
+                            &name.to_string(),
+                            some.unwrap_or(&dependents(&name, context)),
+                            context,
+                            sink,
+                        ),
+                    }
                 }
             }
         }
@@ -108,6 +125,80 @@ fn say(what: String, object: &str, dependents: &[String], context: &Context<'_>,
     if context.direction == Direction::Down {
         report.severity(Severity::Warning);
     }
+}
+
+/// The history is known and has nothing that goes along.
+fn harmless(what: &str, object: &str, sink: &mut Sink<'_>) {
+    sink.report(format!(
+        "drops {what} with CASCADE; the history makes nothing that depends on it, or this file drops that too"
+    ))
+    .object(object)
+    .severity(Severity::Info)
+    .help("Leave CASCADE out: then the drop fails if something made elsewhere depends on it.");
+}
+
+/// The triggers that run a trigger function; `None` where it cannot be known.
+fn triggers(name: &Name, context: &Context<'_>) -> Option<Vec<String>> {
+    let mut overloads = context
+        .catalog
+        .routines
+        .iter()
+        .filter(|(routine, _)| {
+            routine.name == name.name && name.schema.as_deref().is_none_or(|schema| schema == routine.schema)
+        })
+        .flat_map(|(_, overloads)| overloads)
+        .peekable();
+    overloads.peek()?;
+    if !context.catalog.has_history || !overloads.all(Routine::returns_trigger) {
+        return None;
+    }
+    let found = context.catalog.relations.values().flat_map(|relation| {
+        let run = relation.triggers.iter().filter(|trigger| trigger.runs(&name.name));
+        run.map(|trigger| format!("trigger `{}` of `{}`", trigger.name, relation.name))
+    });
+    Some(found.collect())
+}
+
+/// What goes with a table, less what this file drops anyhow; `None` where it cannot be known.
+fn relatives(name: &Name, context: &Context<'_>) -> Option<Vec<String>> {
+    let target = context.catalog.resolve(name, context.session);
+    let relation = context.relation(&target)?;
+    if !context.catalog.has_history || !relation.columns_known || context.direction == Direction::Down {
+        return None;
+    }
+    let others = || context.catalog.relations.values().filter(|other| other.name != target);
+    // A policy that reads the table, a child, a routine that returns its rows: not listed, so not denied.
+    let is_read = |node: &Option<Box<Node>>| {
+        node.as_deref().and_then(sql::expression_text).is_some_and(|text| text.contains(&target.name))
+    };
+    let unseen = others().any(|other| {
+        other.partition_of.as_ref() == Some(&target)
+            || other.inherits.contains(&target)
+            || other.policies.iter().any(|policy| is_read(&policy.using) || is_read(&policy.with_check))
+            || other.columns.iter().any(|column| column.ty.to_string().contains(&target.name))
+    }) || context.catalog.routines.values().flatten().any(|routine| {
+        routine.sql_body
+            || routine.returns.as_ref().is_some_and(|ty| ty.contains(&target.name))
+            || routine.arguments.iter().any(|ty| ty.contains(&target.name))
+    });
+    if unseen {
+        return None;
+    }
+    let keys = context.catalog.referencing(&target).into_iter().filter(|(other, _)| other.name != target);
+    let views = others().filter(|other| other.reads.contains(&target));
+    if keys.clone().next().is_none() && views.clone().next().is_none() {
+        return Some(Vec::new());
+    }
+    let doomed: Vec<QName> = common::rest_of_transaction(context)
+        .iter()
+        .flat_map(names::dropped)
+        .map(|(_, name)| context.catalog.resolve(&name, context.session))
+        .collect();
+    let keys = keys
+        .filter(|(other, _)| !doomed.contains(&other.name))
+        .map(|(other, constraint)| format!("foreign key `{}` of `{}`", constraint.name, other.name));
+    let views = views.filter(|view| !doomed.contains(&view.name)).map(|view| format!("view `{}`", view.name));
+    Some(keys.chain(views).collect())
 }
 
 /// Whether the object may have been there before the change.

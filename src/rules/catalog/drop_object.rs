@@ -3,7 +3,7 @@
 use crate::{
     finding::{Category, Severity},
     rules::{ChangeContext, Check, Rule, Sink, names},
-    schema::{Session, Transaction},
+    schema::{Relation, Routine, Session, Transaction, Unit},
     sql::ast::{Name, NodeEnum, ObjectType},
 };
 
@@ -29,15 +29,19 @@ pub(super) static RULE: Rule = Rule {
     ],
     given: "create view app.names as select 1 as one;
             create function app.two() returns int language sql immutable set search_path = '' as 'select 2';
-            create sequence app.numbers;",
+            create sequence app.numbers;
+            create table app.old (id bigint primary key);
+            create function app.touch() returns trigger language plpgsql set search_path = '' as 'begin return new; end';
+            create trigger touch before update on app.old for each row execute function app.touch();",
     bad: &["drop view app.names;", "drop function app.two();", "DROP SEQUENCE IF EXISTS app.numbers;"],
     good: &[
         "drop view app.names;\ncreate view app.names as select 2 as one;",
         "drop function app.two();\ncreate function app.two() returns bigint language sql immutable set search_path = '' as 'select 2::bigint';",
         "create view app.v as select 1 as one;\ndrop view app.v;",
         "drop view if exists app.never_there;",
+        "drop trigger touch on app.old;\ndrop table app.old;\ndrop function app.touch();",
     ],
-    also: &["recreate-resets-acl"],
+    also: &["recreate-resets-acl", "drop-table"],
     checks: &[Check::Change(check)],
     ..Rule::BLANK
 };
@@ -60,7 +64,12 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             };
             let born_here = made(&context.units[..index], false);
             let made_again = made(&context.units[index + 1..], true);
-            if born_here || made_again || guarded_no_op(&unit.node, kind, &name, context) {
+            if born_here
+                || made_again
+                || guarded_no_op(&unit.node, kind, &name, context)
+                || goes_with_its_table(unit, kind, &name, context)
+                || is_idle_trigger_function(kind, &name, context)
+            {
                 continue;
             }
             let what = names::kind_in_words(kind);
@@ -96,6 +105,57 @@ fn covered(kind: ObjectType) -> bool {
             | T::ObjectTrigger
             | T::ObjectForeignTable
     )
+}
+
+/// A trigger on a table that the same file drops.
+fn goes_with_its_table(unit: &Unit, kind: ObjectType, name: &Name, context: &ChangeContext<'_>) -> bool {
+    kind == ObjectType::ObjectTrigger
+        && context
+            .units
+            .iter()
+            .filter(|other| (other.at.file, other.at.direction) == (unit.at.file, unit.at.direction))
+            .flat_map(|other| names::dropped(&other.node))
+            .any(|(kind, table)| {
+                kind == ObjectType::ObjectTable && name.schema.as_deref() == Some(table.name.as_str())
+            })
+}
+
+/// A trigger function that no surviving table used: nothing but a trigger can call one, and the
+/// loss of the trigger is said where the trigger goes.
+fn is_idle_trigger_function(kind: ObjectType, name: &Name, context: &ChangeContext<'_>) -> bool {
+    use ObjectType as T;
+    if !matches!(kind, T::ObjectFunction | T::ObjectRoutine) {
+        return false;
+    }
+    let mut overloads = context
+        .before
+        .routines
+        .iter()
+        .filter(|(routine, _)| {
+            routine.name == name.name && name.schema.as_deref().is_none_or(|schema| schema == routine.schema)
+        })
+        .flat_map(|(_, overloads)| overloads)
+        .peekable();
+    overloads.peek().is_some()
+        && overloads.all(Routine::returns_trigger)
+        && !context.before.relations.values().any(|relation| {
+            let survives = context.after.relation(&relation.name).is_some();
+            survives
+                && relation.triggers.iter().any(|trigger| {
+                    let still =
+                        |after: &Relation| after.triggers.iter().any(|other| other.name == trigger.name);
+                    trigger.runs(&name.name)
+                        // Dropped by name it is a finding of its own.
+                        && (context.after.relation(&relation.name).is_some_and(still)
+                            || !drops_trigger(context, &relation.name.name, &trigger.name))
+                })
+        })
+}
+
+fn drops_trigger(context: &ChangeContext<'_>, table: &str, trigger: &str) -> bool {
+    context.units.iter().flat_map(|unit| names::dropped(&unit.node)).any(|(kind, name)| {
+        kind == ObjectType::ObjectTrigger && name.name == trigger && name.schema.as_deref() == Some(table)
+    })
 }
 
 /// `IF EXISTS` of something that the whole history never made: a habit, not a drop.

@@ -71,7 +71,12 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     if partitioned || (!range.inh && context.relation(&table).is_none()) {
         return;
     }
-    let report = sink.report(message(index, &table)).on(&table);
+    // Under a stronger lock of an earlier statement reads do not go on either.
+    let held = context.session.transaction.held.get(&table).map(|(mode, taken)| (*mode, taken.statement));
+    let stronger = held.filter(|(mode, taken)| {
+        mode.blocks(LockMode::AccessShare) && *taken < context.at().statement && context.in_transaction()
+    });
+    let report = sink.report(message(index, &table, stronger)).on(&table);
     if let Some(text) = common::with_concurrently(context) {
         report.replace(text);
     } else if let Some(text) = common::build_concurrently(index, &table) {
@@ -79,8 +84,14 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     }
 }
 
-fn message(index: &IndexStmt, table: &QName) -> String {
+fn message(index: &IndexStmt, table: &QName, stronger: Option<(LockMode, usize)>) -> String {
     let index = common::index_name(index, table).name;
     let lock = LockMode::Share;
+    if let Some((held, statement)) = stronger {
+        return format!(
+            "builds index `{index}` on `{table}`, whose {held} lock of statement {statement} lasts until the commit: {}",
+            held.who_waits()
+        );
+    }
     format!("builds index `{index}` and holds {lock} on `{table}` until the commit: {}", lock.who_waits())
 }

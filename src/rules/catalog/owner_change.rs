@@ -41,7 +41,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
                     say(
                         &table,
                         command.newowner.as_ref(),
-                        view_runs_as_owner,
+                        view_runs_as_owner && !is_the_migrator(context, command.newowner.as_ref()),
                         Some(LockMode::AccessExclusive),
                         sink,
                     );
@@ -61,7 +61,8 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
             let definer =
                 routines.is_some_and(|routines| routines.iter().any(|routine| routine.security_definer));
             if is_routine && !born_here {
-                say(&place, alter.newowner.as_ref(), definer, None, sink);
+                let widens = definer && !is_the_migrator(context, alter.newowner.as_ref());
+                say(&place, alter.newowner.as_ref(), widens, None, sink);
             }
         }
         NodeEnum::ReassignOwnedStmt(_) => {
@@ -69,6 +70,12 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         }
         _ => {}
     }
+}
+
+/// On Supabase `postgres` runs the migrations, so it owns what they made: a line that `pg_dump`
+/// writes and that changes nothing.
+fn is_the_migrator(context: &Context<'_>, owner: Option<&RoleSpec>) -> bool {
+    context.on_supabase() && owner.is_some_and(|owner| owner.rolename == "postgres")
 }
 
 fn say(

@@ -50,9 +50,14 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             if covered {
                 continue;
             }
+            // In one transaction nobody sees the gap: the drop's lock keeps everybody out of it.
+            let cost = if built.at.transaction == unit.at.transaction {
+                "every query on the table waits for the whole build"
+            } else {
+                "queries have neither meanwhile"
+            };
             let message = format!(
-                "drops index `{}` of `{}` before statement {} builds the one that replaces it: queries have neither \
-                 meanwhile",
+                "drops index `{}` of `{}` before statement {} builds the one that replaces it: {cost}",
                 index.name, table.name, built.at.statement
             );
             sink.report_at(unit.at, unit.span.clone(), message).on(&table.name).lock(None).suggest(format!(

@@ -4,7 +4,7 @@ use crate::{
     finding::{Category, Severity},
     lock::LockMode,
     rules::{Check, Context, Rule, Sink, dml},
-    schema::Work,
+    schema::{At, QName, Unit, Work},
     sql::ast::{NodeEnum, NodeRef, strings},
 };
 
@@ -33,6 +33,7 @@ pub(super) static RULE: Rule = Rule {
         "alter table app.orders add column a int;\ncomment on column app.orders.a is 'x';\ncreate function app.f() returns int language sql immutable set search_path = '' as 'select 1';",
         "alter table app.orders add column a int;\n-- next file\nselect count(*) from app.items;",
         "alter table app.orders add column a int;\nupdate app.items set note = '' where id = 1;",
+        "alter table app.orders add column a int;\ncreate table app.lines (id bigint primary key, order_id bigint);\ncreate index on app.lines (order_id);\nalter table app.lines add foreign key (order_id) references app.orders (id);",
     ],
     also: &["bulk-dml"],
     checks: &[Check::Statement(check)],
@@ -42,15 +43,19 @@ pub(super) static RULE: Rule = Rule {
 fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     let strong = |mode: LockMode| mode.blocks(LockMode::RowExclusive);
     let at = context.at();
+    let Some((what, worked_on)) = slow(context) else { return };
+    // Of equal locks the one on the table that is worked on says most.
     let held = context
         .session
         .transaction
         .held
         .iter()
         .filter(|(_, (mode, taken))| strong(*mode) && taken.statement < at.statement)
-        .max_by_key(|(_, (mode, _))| *mode);
+        .max_by_key(|(table, (mode, _))| (*mode, Some(*table) == worked_on.as_ref()));
     let Some((table, (mode, taken))) = held else { return };
-    let Some(what) = slow(context) else { return };
+    if said_of_an_index_before(context, table, *taken) {
+        return;
+    }
     sink.report(format!(
         "{what} while {mode} on `{table}` is held since statement {}; {} until this is done",
         taken.statement,
@@ -60,17 +65,51 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     .lock(*mode);
 }
 
-/// What takes long, if anything does.
-fn slow(context: &Context<'_>) -> Option<String> {
+/// Whether this is one more index under the same lock: the first one's finding is for all of them,
+/// as moving them out of the transaction is.
+fn said_of_an_index_before(context: &Context<'_>, table: &QName, taken: At) -> bool {
+    let at = context.at();
+    let builds = |unit: &Unit| match &unit.node {
+        NodeEnum::IndexStmt(index) => index.relation.as_ref().is_some_and(|range| {
+            let on = context.resolve(range);
+            context.is_live(&on)
+                && context
+                    .session
+                    .transaction
+                    .held
+                    .get(&on)
+                    .is_some_and(|(_, first)| first.statement < at.statement)
+        }),
+        _ => false,
+    };
+    matches!(context.node, NodeEnum::IndexStmt(_))
+        && context.session.transaction.held.contains_key(table)
+        && context.before.iter().rev().any(|unit| {
+            unit.at.transaction == at.transaction
+                && unit.at.direction == at.direction
+                && unit.at.statement > taken.statement
+                && unit.at.statement < at.statement
+                && builds(unit)
+        })
+}
+
+/// What takes long, if anything does, and the table that it works on.
+fn slow(context: &Context<'_>) -> Option<(String, Option<QName>)> {
     if sleeps(context.node) {
-        return Some("sleeps".into());
+        return Some(("sleeps".into(), None));
     }
-    let worst = context.claims.iter().filter(|claim| claim.existed).max_by_key(|claim| claim.work)?;
+    // A foreign key looks up its own table's rows in the other one: the rows are named.
+    let own = context.alter_table().map(|(table, _)| table);
+    let worst = context
+        .claims
+        .iter()
+        .filter(|claim| claim.existed)
+        .max_by_key(|claim| (claim.work, Some(&claim.relation) == own.as_ref()))?;
     let name = &worst.relation;
     match worst.work {
-        Work::Rewrite => Some(format!("rewrites `{name}`")),
-        Work::IndexBuild => Some(format!("builds an index on `{name}`")),
-        Work::Scan => Some(format!("reads all of `{name}`")),
+        Work::Rewrite => Some((format!("rewrites `{name}`"), Some(name.clone()))),
+        Work::IndexBuild => Some((format!("builds an index on `{name}`"), Some(name.clone()))),
+        Work::Scan => Some((format!("reads all of `{name}`"), Some(name.clone()))),
         Work::Rows => {
             let bulk = dml::changes(context.node).into_iter().find(|change| {
                 let target = context.resolve(change.target);
@@ -78,7 +117,8 @@ fn slow(context: &Context<'_>) -> Option<String> {
                     && change.verb != "inserts into"
                     && !dml::picks_by_key(change.condition, &target, context)
             })?;
-            Some(format!("{} rows of `{}`", bulk.verb, context.resolve(bulk.target)))
+            let target = context.resolve(bulk.target);
+            Some((format!("{} rows of `{target}`", bulk.verb), Some(target)))
         }
         Work::Brief => None,
     }

@@ -198,7 +198,9 @@ impl Claims<'_> {
         match constraint.contype() {
             ConstrType::ConstrForeign => {
                 let scanned = if constraint.is_enforced { scanned } else { Work::Brief };
-                self.references(constraint, table, scanned);
+                // Without rows there is nothing to look up in the other table.
+                let empty = self.catalog.relation(table).is_some_and(|own| own.born.is_some() && !own.filled);
+                self.references(constraint, table, if empty { Work::Brief } else { scanned });
                 (L::ShareRowExclusive, scanned)
             }
             ConstrType::ConstrCheck => {
