@@ -274,6 +274,13 @@ fn word(text: &str, keyword: &str) -> Option<usize> {
     None
 }
 
+/// The earlier statement whose ACCESS EXCLUSIVE on the table this transaction still holds.
+pub(crate) fn shut_since(context: &Context<'_>, table: &QName) -> Option<usize> {
+    let (mode, taken) = context.session.transaction.held.get(table)?;
+    let earlier = taken.statement < context.at().statement && context.in_transaction();
+    (earlier && mode.blocks(LockMode::AccessShare)).then_some(taken.statement)
+}
+
 /// What runs after the statement in the same transaction, as far as the text tells: the rest of a
 /// wrapped file, or up to the file's own `COMMIT`.
 pub(crate) fn rest_of_transaction(context: &Context<'_>) -> Vec<NodeEnum> {

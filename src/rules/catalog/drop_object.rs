@@ -29,19 +29,15 @@ pub(super) static RULE: Rule = Rule {
     ],
     given: "create view app.names as select 1 as one;
             create function app.two() returns int language sql immutable set search_path = '' as 'select 2';
-            create sequence app.numbers;
-            create table app.old (id bigint primary key);
-            create function app.touch() returns trigger language plpgsql set search_path = '' as 'begin return new; end';
-            create trigger touch before update on app.old for each row execute function app.touch();",
+            create sequence app.numbers;",
     bad: &["drop view app.names;", "drop function app.two();", "DROP SEQUENCE IF EXISTS app.numbers;"],
     good: &[
         "drop view app.names;\ncreate view app.names as select 2 as one;",
         "drop function app.two();\ncreate function app.two() returns bigint language sql immutable set search_path = '' as 'select 2::bigint';",
         "create view app.v as select 1 as one;\ndrop view app.v;",
         "drop view if exists app.never_there;",
-        "drop trigger touch on app.old;\ndrop table app.old;\ndrop function app.touch();",
     ],
-    also: &["recreate-resets-acl", "drop-table"],
+    also: &["recreate-resets-acl"],
     checks: &[Check::Change(check)],
     ..Rule::BLANK
 };

@@ -105,9 +105,12 @@ fn report(
     };
     let lock = LockMode::ShareRowExclusive;
     let parent = if context.is_live(&target) { format!(" and `{target}`") } else { String::new() };
-    let message = format!(
-        "checks foreign key `{name}` for every row under {lock} on `{table}`{parent}: writes wait, reads go on"
-    );
+    let who_waits = match common::shut_since(context, table) {
+        Some(statement) => format!("writes wait, and reads of `{table}` too since statement {statement}"),
+        None => "writes wait, reads go on".into(),
+    };
+    let message =
+        format!("checks foreign key `{name}` for every row under {lock} on `{table}`{parent}: {who_waits}");
     let report = sink.report(message).on(table);
     let partitioned = common::is_kind(context, table, RelationKind::PartitionedTable);
     if partitioned && context.pg < 18 {

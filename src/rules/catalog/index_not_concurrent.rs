@@ -72,11 +72,8 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         return;
     }
     // Under a stronger lock of an earlier statement reads do not go on either.
-    let held = context.session.transaction.held.get(&table).map(|(mode, taken)| (*mode, taken.statement));
-    let stronger = held.filter(|(mode, taken)| {
-        mode.blocks(LockMode::AccessShare) && *taken < context.at().statement && context.in_transaction()
-    });
-    let report = sink.report(message(index, &table, stronger)).on(&table);
+    let shut = common::shut_since(context, &table);
+    let report = sink.report(message(index, &table, shut)).on(&table);
     if let Some(text) = common::with_concurrently(context) {
         report.replace(text);
     } else if let Some(text) = common::build_concurrently(index, &table) {
@@ -84,10 +81,11 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     }
 }
 
-fn message(index: &IndexStmt, table: &QName, stronger: Option<(LockMode, usize)>) -> String {
+fn message(index: &IndexStmt, table: &QName, shut: Option<usize>) -> String {
     let index = common::index_name(index, table).name;
     let lock = LockMode::Share;
-    if let Some((held, statement)) = stronger {
+    if let Some(statement) = shut {
+        let held = LockMode::AccessExclusive;
         return format!(
             "builds index `{index}` on `{table}`, whose {held} lock of statement {statement} lasts until the commit: {}",
             held.who_waits()

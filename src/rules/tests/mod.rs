@@ -4,6 +4,7 @@ mod cases;
 mod claims;
 mod example;
 mod pages;
+mod real;
 
 use std::collections::{BTreeMap, BTreeSet};
 
