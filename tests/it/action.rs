@@ -175,7 +175,8 @@ fn secrets_are_masked_before_anything_is_said() {
 }
 
 const DANGEROUS: &str = "TRUNCATE legacy;";
-const FINE: &str = "CREATE TABLE notes (id bigint PRIMARY KEY);";
+const FINE: &str =
+    "CREATE TABLE notes (id bigint PRIMARY KEY);\nALTER TABLE notes ENABLE ROW LEVEL SECURITY;";
 
 /// A repository whose base has a table `orders`.
 fn repository() -> Project {
