@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{Session, target};
 use crate::{
-    config::{Config, ShadowMode},
+    config::{Config, Profile, ShadowMode},
     db,
     error::{Error, Guard},
     migration::{MigrationSet, plan::Past},
@@ -78,9 +78,17 @@ fn compare(
 ) -> Result<Drift, Error> {
     let address = target::address(session)?;
     let mut target = db::connect(&address, "lockkeeper drift")?;
+    let mut config = config.clone();
+    // On a plain server everything that Supabase brings would be missing, and would be called drift.
+    // Where it cannot be told, the configuration stands.
+    let supabase = target.rows("select 1 as found from pg_roles where rolname = 'supabase_admin'");
+    if config.profile == Profile::Supabase && supabase.is_ok_and(|rows| rows.value().is_none()) {
+        log::info!("the target has none of Supabase's roles: compared as a plain Postgres");
+        config.profile = Profile::Postgres;
+    }
     let request = Request {
         env: &session.env,
-        config,
+        config: &config,
         root: session.root(),
         set,
         // Nothing is rehearsed: all of it is history.

@@ -112,10 +112,17 @@ pub fn run(
     arguments: impl IntoIterator<Item = OsString>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> u8 {
-    let cli = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => {
             let code = if error.use_stderr() { 2 } else { 0 };
+            if code == 2 && asks_for_json(&arguments) {
+                let text = error.to_string();
+                let (message, help) = text.split_once('\n').unwrap_or((&text, ""));
+                let message = message.trim_start_matches("error: ");
+                session::print_document(&session::error_document(message, help.trim(), code));
+            }
             // Nowhere is left to say that the terminal is gone.
             let _ = error.print();
             return code;
@@ -127,9 +134,16 @@ pub fn run(
         Ok(code) => code,
         Err(error) => {
             session.tell(&error);
+            session.print_error(&error);
             error.exit_code()
         }
     }
+}
+
+/// Whether a command line that does not parse asks for JSON.
+fn asks_for_json(arguments: &[OsString]) -> bool {
+    let pair = |pair: &[OsString]| pair[0] == "--format" && pair[1] == "json";
+    arguments.windows(2).any(pair) || arguments.iter().any(|argument| argument == "--format=json")
 }
 
 /// Reads a command line that `action` made out of its inputs.

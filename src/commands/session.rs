@@ -1,13 +1,28 @@
 //! What a command works with: options, environment, and the one door to stdout and stderr.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     io::{IsTerminal, Write},
     path::{Path, PathBuf},
 };
 
 use super::{Color, Command, Format, Globals};
 use crate::{config::Config, env::Env, error::Error, report::escape, rules, workspace::Workspace};
+
+/// What `--format json` prints of a run that ended in an error.
+pub(super) fn error_document(message: &str, help: &str, exit_code: u8) -> serde_json::Value {
+    serde_json::json!({
+        "schema": 1,
+        "tool": { "name": "lockkeeper", "version": env!("CARGO_PKG_VERSION") },
+        "error": { "message": message, "help": help, "exit_code": exit_code },
+    })
+}
+
+/// A document on stdout, where there is no session yet.
+pub(super) fn print_document(document: &serde_json::Value) {
+    // A reader that closed the pipe has had enough; there is nobody to tell.
+    let _ = writeln!(std::io::stdout().lock(), "{document:#}");
+}
 
 /// One run of the program.
 pub(crate) struct Session {
@@ -17,6 +32,8 @@ pub(crate) struct Session {
     pub(crate) root: PathBuf,
     /// Where stdout goes while a command runs on behalf of another.
     captured: RefCell<Option<String>>,
+    /// Whether anything was printed on stdout.
+    printed: Cell<bool>,
 }
 
 impl Session {
@@ -38,7 +55,7 @@ impl Session {
         );
         // A second run in one process (the tests of the library) keeps the first logger.
         let _ = logger.try_init();
-        Self { globals, env, root, captured: RefCell::default() }
+        Self { globals, env, root, captured: RefCell::default(), printed: Cell::default() }
     }
 
     /// Only `check` and `action` render more than text and JSON.
@@ -96,6 +113,7 @@ impl Session {
             captured.push_str(text);
             return;
         }
+        self.printed.set(true);
         let mut out = std::io::stdout().lock();
         // A reader that closed the pipe has had enough; there is nobody to tell.
         let _ = out
@@ -137,6 +155,13 @@ impl Session {
         } else {
             writeln!(err, "warning: {text}")
         };
+    }
+
+    /// The one JSON document, where an error kept a command from printing its own.
+    pub(super) fn print_error(&self, error: &Error) {
+        if self.json() && !self.printed.get() {
+            self.print_json(&error_document(&error.to_string(), &error.remedy(), error.exit_code()));
+        }
     }
 
     /// An error, what it was about, its causes and what to do next, on stderr.

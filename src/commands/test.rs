@@ -112,6 +112,7 @@ fn document(tested: &[&Migration], outcome: &Outcome) -> Value {
         fail_on: None,
         not_verified: outcome.notes.clone(),
         unreadable: false,
+        shadow_missing: false,
     };
     let mut document = serde_json::to_value(json::document(&report)).unwrap_or_default();
     document["summary"]["failed"] = json!(outcome.rehearsals.iter().any(|rehearsal| !passed(rehearsal)));

@@ -106,7 +106,7 @@ fn known(name: &str, rest: &str) -> Result<DirectiveKind, String> {
         "transaction" => Err("only `transaction off` can be asked for".into()),
         "lock-timeout" => Ok(DirectiveKind::LockTimeout(timeout(rest)?)),
         "statement-timeout" => Ok(DirectiveKind::StatementTimeout(timeout(rest)?)),
-        "irreversible" if rest.is_empty() => {
+        "irreversible" if rest.is_empty() || rest == "<reason>" => {
             Err("the reason is missing: write `irreversible <reason>`".into())
         }
         "irreversible" => Ok(DirectiveKind::Irreversible { reason: rest.into() }),

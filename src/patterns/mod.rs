@@ -153,6 +153,9 @@ impl Pattern {
         for note in &phase.notes {
             out.push_str(&format!("-- {}\n", one_line(note)));
         }
+        if phase.up.contains(" CONCURRENTLY ") {
+            out.push_str("-- lockkeeper: transaction off\n");
+        }
         out.push_str(&format!(
             "\n-- UP MIGRATION\n{}\n\n-- DOWN MIGRATION (ROLLBACK)\n",
             phase.up.trim_end()
@@ -250,6 +253,7 @@ mod tests {
         insta::assert_snapshot!(pattern.file(0, "Index orders\nby status", true), @r"
         -- Description: Index orders by status
         -- Runs outside a transaction: keep other statements out of this file.
+        -- lockkeeper: transaction off
 
         -- UP MIGRATION
         CREATE INDEX CONCURRENTLY orders_status_idx

@@ -3,7 +3,7 @@
 use super::{
     Arguments, Key, Pattern, PatternError, Phase, Spec,
     names::{Table, column},
-    steps::{BATCH, Backfill, add_check, validate},
+    steps::{BATCH, Backfill, SCAN_IN_DOWN, add_check, validate},
 };
 use crate::sql;
 
@@ -175,7 +175,8 @@ fn contract(it: &RenameColumn, table: &Table, old: &str, new: &str, sync: &Sync)
         restored.push(format!("ALTER COLUMN {old} SET NOT NULL"));
     }
     if !restored.is_empty() {
-        down.push_str(&format!("\n\nALTER TABLE {target}\n    {};", restored.join(",\n    ")));
+        let ignore = if it.not_null { SCAN_IN_DOWN } else { "" };
+        down.push_str(&format!("\n\n{ignore}ALTER TABLE {target}\n    {};", restored.join(",\n    ")));
     }
     down.push_str(&format!("\n\n{}", sync.create));
     Phase {
@@ -336,6 +337,7 @@ mod tests {
         -- lockkeeper: ignore bulk-dml a rollback must bring the values back before old code reads them
         UPDATE orders SET status = state WHERE status IS DISTINCT FROM state;
 
+        -- lockkeeper: ignore set-not-null-scan a rollback reads the table once; choose a quiet hour if it is large
         ALTER TABLE orders
             ALTER COLUMN status SET DEFAULT 'new',
             ALTER COLUMN status SET NOT NULL;

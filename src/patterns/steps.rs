@@ -2,6 +2,10 @@
 
 use super::{Phase, names::Table};
 
+/// Above a `SET NOT NULL` in DOWN, which nothing can prove beforehand: a rollback has one transaction.
+pub(super) const SCAN_IN_DOWN: &str = "-- lockkeeper: ignore set-not-null-scan a rollback reads the table once; \
+                                       choose a quiet hour if it is large\n";
+
 /// Rows that a backfill changes in one transaction, unless told otherwise.
 pub(super) const BATCH: u32 = 5000;
 

@@ -37,12 +37,12 @@ impl Template {
 /// ```
 pub fn generate_migration_template(template: &Template) -> Result<Pattern, PatternError> {
     let up = "-- Write the change here. `lockkeeper pattern` lists safe ways to write common ones.\n";
-    let down = "-- Write what undoes it here, in the opposite order; or, if nothing can:\n\
-                -- lockkeeper: irreversible <reason>\n";
-    let down = down.replace("-- lockkeeper:", "--   -- lockkeeper:");
+    // Not on a line of its own, where it would be the directive and say that DOWN is left out on purpose.
+    let down = "-- Write what undoes it here, in the opposite order; or, if nothing can, a line\n\
+                -- `-- lockkeeper: irreversible` with the reason.\n";
     Pattern::new(
         template.description.clone(),
-        vec![Phase { name: "template", notes: Vec::new(), up: up.into(), down }],
+        vec![Phase { name: "template", notes: Vec::new(), up: up.into(), down: down.into() }],
     )
 }
 
@@ -61,8 +61,8 @@ mod tests {
 
         -- DOWN MIGRATION (ROLLBACK)
         /*
-        -- Write what undoes it here, in the opposite order; or, if nothing can:
-        --   -- lockkeeper: irreversible <reason>
+        -- Write what undoes it here, in the opposite order; or, if nothing can, a line
+        -- `-- lockkeeper: irreversible` with the reason.
         */
         ");
     }

@@ -31,8 +31,12 @@ pub(crate) fn log_text(text: &str) -> String {
 
 /// [`log_text`], with a bar before the lines that would begin with a command.
 pub(crate) fn log_lines(text: &str) -> String {
-    let lines = log_text(text);
-    let barred: Vec<String> = lines
+    barred(&log_text(text))
+}
+
+/// A bar before the lines that would begin with a command; colors of our own stay.
+pub(crate) fn barred(text: &str) -> String {
+    let barred: Vec<String> = text
         .split('\n')
         .map(|line| if line.trim_start().starts_with("::") { format!("│ {line}") } else { line.to_owned() })
         .collect();

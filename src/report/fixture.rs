@@ -149,6 +149,7 @@ pub(super) fn report() -> CheckReport {
         fail_on: Some(Severity::Error),
         not_verified: vec!["extension `pg_cron` was replaced by a stand-in".into()],
         unreadable: false,
+        shadow_missing: false,
     }
 }
 

@@ -45,6 +45,8 @@ pub(crate) struct CheckReport {
     pub(crate) not_verified: Vec<String>,
     /// A file could not be read as a migration: the exit code is 2.
     pub(crate) unreadable: bool,
+    /// A shadow was required and could not be had, or stopped: the exit code is 3.
+    pub(crate) shadow_missing: bool,
 }
 
 /// One checked migration.

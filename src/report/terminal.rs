@@ -39,7 +39,8 @@ pub(crate) fn render(report: &CheckReport, color: bool) -> String {
         out.push('\n');
     }
     verdict(&mut out, report, &paint);
-    out
+    // Whatever name is broken over lines: none of them may begin with a command to a runner.
+    escape::barred(&out)
 }
 
 fn finding_text(report: &CheckReport, finding: &Finding, color: bool) -> String {
@@ -53,7 +54,7 @@ fn finding_text(report: &CheckReport, finding: &Finding, color: bool) -> String 
         (Some(lock), None) => format!("{lock}: {}", lock.who_waits()),
         (None, _) => String::new(),
     };
-    let label = clean(&label);
+    let label = one_line(&label);
     let path = clean(&finding.place.file);
     let message = clean(&finding.message);
     let source = excerpt::source_of(report, &finding.place);
@@ -124,10 +125,10 @@ fn file_text(out: &mut String, file: &FileReport, paint: &Paint) {
     let _ = writeln!(out, "  runs in {how}; DOWN: {}", file.down_in_words());
     for (lock, duration) in file.strongest_locks() {
         let time = duration.map(|ms| format!(" ({})", milliseconds(ms))).unwrap_or_default();
-        let _ = writeln!(out, "  locks {} {}{time}", clean(&lock.object), lock.mode);
+        let _ = writeln!(out, "  locks {} {}{time}", one_line(&lock.object), lock.mode);
     }
     for table in file.rewrites() {
-        let _ = writeln!(out, "  rewrites {}", clean(table));
+        let _ = writeln!(out, "  rewrites {}", one_line(table));
     }
     for difference in &file.difference {
         let _ = writeln!(out, "  after DOWN: {}", clean(&difference.to_string()));
@@ -156,6 +157,11 @@ fn verdict(out: &mut String, report: &CheckReport, paint: &Paint) {
 /// Makes text from outside harmless to a terminal, and to a runner that reads it. Newlines stay.
 fn clean(text: &str) -> String {
     escape::log_text(text)
+}
+
+/// [`clean`], for what has to stay on its line.
+fn one_line(text: &str) -> String {
+    clean(text).replace('\n', " ")
 }
 
 /// Colors, or none.

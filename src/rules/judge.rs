@@ -7,7 +7,9 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Facts, Input, Rule, engine, find, levels, precedence, suppress,
+    Facts, Input, Rule,
+    catalog::unused_suppression,
+    engine, find, levels, precedence, suppress,
     traced::{self, Traced},
     weigh,
 };
@@ -49,6 +51,7 @@ pub(crate) fn judge(input: &Input<'_>) -> Judged {
     weigh::apply(input, &outcome, &mut findings, &mut notes);
     precedence::apply(&mut findings);
     let mut ignored = suppress::apply(input, &mut findings);
+    keep_useful_ignores(input, &mut findings);
     findings.sort_by(|a, b| order(a).cmp(&order(b)));
     findings.dedup_by(|a, b| order(a) == order(b));
     ignored.sort_by(|a, b| order(&a.0).cmp(&order(&b.0)));
@@ -57,6 +60,39 @@ pub(crate) fn judge(input: &Input<'_>) -> Judged {
     let mut said = BTreeSet::new();
     notes.retain(|note| said.insert(note.clone()));
     Judged { findings, ignored, facts: outcome.facts, notes }
+}
+
+/// Drops the complaints about directives that silence something where their file is the whole change.
+///
+/// A directive is written for the pull request that brings its file. Beside the older files that
+/// made its table, as in a check of the whole folder, nothing is left to silence, and it is no less
+/// needed.
+fn keep_useful_ignores(input: &Input<'_>, findings: &mut Vec<Finding>) {
+    /// Each look reads the files before it again: so many files in all, and a few at least.
+    const FILES: usize = 20_000;
+    let complaint = |finding: &Finding| finding.rule == unused_suppression::RULE.name;
+    if input.change.len() < 2 || !findings.iter().any(complaint) {
+        return;
+    }
+    let own = |migration: &Migration, finding: &Finding| {
+        let path = |direction| migration.section(direction).map(|section| &section.file.path);
+        [Direction::Up, Direction::Down].into_iter().any(|it| path(it) == Some(&finding.place.file))
+    };
+    let complained: Vec<&Migration> = (input.change.iter().copied())
+        .filter(|file| findings.iter().any(|finding| complaint(finding) && own(file, finding)))
+        .take((FILES / input.change.len()).clamp(4, 100))
+        .collect();
+    for file in complained {
+        let before = input.history.iter().chain(input.change).copied();
+        let mut history: Vec<&Migration> = before.filter(|it| it.version < file.version).collect();
+        history.sort_by_key(|it| it.version);
+        let alone = judge(&Input { history: &history, change: &[file], problems: &[], ..*input });
+        findings.retain(|finding| {
+            !complaint(finding)
+                || !own(file, finding)
+                || alone.findings.iter().any(|other| order(other) == order(finding))
+        });
+    }
 }
 
 /// Equal for findings that say the same of the same place.

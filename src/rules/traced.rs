@@ -100,9 +100,31 @@ impl Traced<'_> {
     }
 }
 
-/// Sentences about what the shadow could not verify.
+/// Sentences about what the shadow could not verify, each with the files that it is true of.
 pub(super) fn not_verified(input: &Input<'_>) -> Vec<String> {
-    input.rehearsals.into_iter().flatten().flat_map(|rehearsal| rehearsal.not_verified.clone()).collect()
+    /// A folder of up-only files is one sentence, not a page.
+    const NAMED: usize = 3;
+    let mut said: Vec<(&String, Vec<&str>)> = Vec::new();
+    for rehearsal in input.rehearsals.into_iter().flatten() {
+        let file = input.change.iter().find(|it| it.version.0 == rehearsal.version);
+        let path = file.map_or("", |migration| migration.path.as_str());
+        for note in &rehearsal.not_verified {
+            match said.iter_mut().find(|(told, _)| *told == note) {
+                Some((_, paths)) if paths.contains(&path) => {}
+                Some((_, paths)) => paths.push(path),
+                None => said.push((note, vec![path])),
+            }
+        }
+    }
+    said.into_iter()
+        .map(|(note, paths)| {
+            let more = match paths.len() {
+                0..=NAMED => String::new(),
+                all => format!(" and {} more", all - NAMED),
+            };
+            format!("{}{more}: {note}", paths[..paths.len().min(NAMED)].join(", "))
+        })
+        .collect()
 }
 
 fn of(migration: &Migration, finding: &Finding) -> bool {

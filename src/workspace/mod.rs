@@ -193,7 +193,8 @@ impl Workspace {
     }
 }
 
-fn folder_of(root: &Path, config: &Config, dir: Option<&str>) -> String {
+/// The migrations folder as shown, whether it is there or not.
+pub(crate) fn folder_of(root: &Path, config: &Config, dir: Option<&str>) -> String {
     match dir {
         Some(dir) => relative(root, dir),
         None if !config.migrations.dir.is_empty() => relative(root, &config.migrations.dir),

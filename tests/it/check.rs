@@ -240,3 +240,60 @@ fn a_shadow_confirms_and_rehearses() {
     let report = project.run(&["check", "--format", "json", "--base", "main"]).expect(1).json();
     assert!(has(&report, "broken-dependency"), "{report}");
 }
+
+#[test]
+fn json_is_one_document_whatever_stops_the_check() {
+    let project = repository();
+    let nowhere = |arguments: &[&str]| {
+        let mut command = project.command(arguments);
+        Ran::of(command.env("LOCKKEEPER_POSTGRES_BIN", "/nonexistent").output().expect("the program"))
+    };
+    let report = nowhere(&["check", "--shadow", "required", "--format", "json"]).expect(3).json();
+    assert_eq!(report["summary"]["shadow"], "failed");
+    assert_eq!(report["summary"]["files"], 1);
+    let error = |arguments: &[&str]| project.run(arguments).expect(2).json()["error"].clone();
+    let missing = error(&["check", "nowhere.sql", "--format", "json"]);
+    assert_eq!(missing["message"], "there is no file nowhere.sql");
+    assert_eq!(missing["exit_code"], 2);
+    assert!(error(&["--format=json", "check", "--bogus"])["message"].as_str().unwrap().contains("--bogus"));
+    project.write("migrations/20260301000000_bad.sql", "-- DOWN MIGRATION\n-- UP MIGRATION\nselect 1;");
+    assert!(error(&["test", "--format", "json"])["message"].as_str().unwrap().contains("_bad.sql:1:1"));
+}
+
+#[test]
+fn a_name_over_two_lines_starts_no_command_of_a_runner() {
+    let project = repository();
+    project.migration("20260301000000_x", "drop table \"a\n::warning::b\";", "select 1;");
+    let text = project.run(&["check", "--shadow", "off"]).stdout;
+    assert!(text.contains("::warning::b"));
+    assert!(!text.lines().any(|line| line.trim_start().starts_with("::")), "{text}");
+}
+
+#[test]
+fn short_versions_are_fine_where_the_supabase_cli_does_not_look() {
+    let project = Project::new();
+    project.migration("9_a", "select 1;", "select 1;").migration("10_b", "select 1;", "select 1;");
+    assert!(!has(&check(&project, &[]).expect(0).json(), "bad-migration-filename"));
+    for name in ["9_a", "10_b"] {
+        project.write(&format!("supabase/migrations/{name}.sql"), "select 1;");
+    }
+    assert!(has(&check(&project, &[]).expect(1).json(), "bad-migration-filename"));
+}
+
+#[test]
+fn an_ignore_is_of_use_where_its_file_is_the_change() {
+    let project = repository();
+    let up = "-- lockkeeper: ignore drop-table nobody reads it since January\ndrop table public.users;";
+    project.migration("20260201000000_drop", up, INIT);
+    let whole = check(&project, &[]).expect(0).json();
+    assert!(!has(&whole, "unused-suppression"), "{whole}");
+}
+
+#[test]
+fn the_configuration_is_printed_as_it_is_in_effect() {
+    let project = Project::new();
+    let printed = project.run(&["check", "--print-config"]).expect(0).stdout;
+    assert!(printed.contains("dir = \"migrations\""), "{printed}");
+    project.write("lockkeeper.toml", &printed);
+    assert_eq!(project.run(&["check", "--print-config"]).expect(0).stdout, printed);
+}

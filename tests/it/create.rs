@@ -92,3 +92,45 @@ fn an_empty_description_or_a_wrong_pattern_writes_nothing() {
     project.run(&["create", "-m", "x", "--from", "nope"]).expect(2).says("no pattern `nope`");
     assert!(names(&project, "migrations").is_empty());
 }
+
+#[test]
+fn a_template_that_nobody_filled_in_is_not_irreversible_on_purpose() {
+    let project = Project::new();
+    let path = project.run(&["create", "-m", "x"]).expect(0).stdout.trim().to_owned();
+    let text = std::fs::read_to_string(project.path().join(&path)).unwrap();
+    project.write(&path, &text.replace("-- Write the change here.", "select 1;\n-- Write the change here."));
+    let report = project.run(&["check", "--shadow", "off", "--format", "json"]).json();
+    assert_eq!(report["files"][0]["round_trip"], "not-run");
+    assert!(report["findings"].as_array().unwrap().iter().any(|it| it["rule"] == "missing-down"), "{report}");
+}
+
+#[test]
+fn what_a_pattern_writes_passes_the_check() {
+    for arguments in [
+        "add-column table=orders column=rank type=int default=0 not_null=true",
+        "add-column table=orders column=token type=uuid default=gen_random_uuid() not_null=true",
+        "add-constraint table=orders kind=unique columns=note",
+        "add-constraint table=orders kind=not-null columns=note",
+        "create-index table=orders columns=note",
+        "rename-column table=orders from=status to=state type=text not_null=true default='new'",
+        "drop-column table=orders column=status type=text not_null=true default='new'",
+        "change-type table=orders column=status from=text to=varchar not_null=true default='new'",
+        "rename-table table=orders to=purchases",
+    ] {
+        let project = Project::new();
+        project.write(
+            "supabase/migrations/20250101000000_base.sql",
+            "create table public.orders (id bigint primary key, status text not null default 'new', note text);\n\
+             alter table public.orders enable row level security;\n-- lockkeeper: irreversible the first",
+        );
+        let words: Vec<&str> = arguments.split(' ').collect();
+        let made = project.run(&[&["create", "-m", "x", "--from"], &words[..]].concat()).expect(0).stdout;
+        let files: Vec<&str> = made.lines().collect();
+        let report = project.run(&[&["check", "--shadow", "off", "--format", "json"], &files[..]].concat());
+        let report = report.expect(0).json();
+        for rule in ["unused-suppression", "forbidden-in-transaction"] {
+            let said = report["findings"].as_array().unwrap().iter().any(|it| it["rule"] == rule);
+            assert!(!said, "{arguments}: {report:#}");
+        }
+    }
+}

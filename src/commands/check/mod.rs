@@ -24,6 +24,7 @@ use crate::{
     secret::Secret,
     shadow,
     stats::Stats,
+    workspace,
 };
 use change::Change;
 
@@ -71,13 +72,14 @@ pub(crate) struct Changed {
     pub(crate) edited: Vec<(String, &'static str)>,
 }
 
-/// The exit code of a check (contract, section 2). 2 beats 1: what could not be read was not
-/// checked either.
+/// The exit code of a check (contract, section 2). 2 and 3 beat 1: what could not be read or
+/// rehearsed was not checked either.
 pub(super) fn exit_code(report: &CheckReport) -> u8 {
-    match (report.unreadable, report.failed()) {
-        (true, _) => 2,
-        (false, true) => 1,
-        (false, false) => 0,
+    match report {
+        report if report.unreadable => 2,
+        report if report.shadow_missing => 3,
+        report if report.failed() => 1,
+        _ => 0,
     }
 }
 
@@ -88,7 +90,9 @@ pub(super) fn run(args: &Args, session: &mut Session) -> Result<u8, Error> {
         return Err(event::refusal(event));
     }
     if args.print_config {
-        session.print(&session.config()?.to_toml()?);
+        let mut config = session.config()?;
+        config.migrations.dir = workspace::folder_of(session.root(), &config, session.globals.dir.as_deref());
+        session.print(&config.to_toml()?);
         return Ok(0);
     }
     let outputs = args.output.iter().map(|text| output(text)).collect::<Result<Vec<_>, Error>>()?;
@@ -106,6 +110,9 @@ pub(super) fn run(args: &Args, session: &mut Session) -> Result<u8, Error> {
             .map_err(|error| Error::io(format!("{path} cannot be written"), "Check the path.", error))?;
     }
     session.print(&render(&report, session.globals.format, session.color()));
+    if let (true, ShadowState::Failed(why)) = (report.shadow_missing, &report.shadow) {
+        session.tell(&Error::unreachable(format!("the shadow is required, and did not run: {why}"), "", None));
+    }
     Ok(exit_code(&report))
 }
 
@@ -132,7 +139,8 @@ pub(super) fn report(
         root: session.root(),
         set: &change.workspace.set,
         change: change.versions.clone(),
-        mode,
+        // A required shadow that is missing is in the report, beside what was found without it.
+        mode: if mode == ShadowMode::Required { ShadowMode::Auto } else { mode },
         url: args.shadow_url.clone().map(Secret::new),
         version: Some(pg),
         cache: !args.no_cache,
@@ -162,18 +170,20 @@ pub(super) fn report(
         let rehearsal = outcome.rehearsals.iter().find(|it| it.version == file.version.0);
         assemble::file(file, facts, rehearsal)
     });
+    let shadow_missing = mode == ShadowMode::Required && !ran && !change.versions.is_empty();
     let report = CheckReport {
         files: reports.collect(),
         findings: judged.findings,
         ignored: judged.ignored,
         shadow: match outcome.state {
             shadow::State::Ran => ShadowState::Ran,
-            shadow::State::Skipped(why) => ShadowState::Skipped(why),
-            shadow::State::Failed(why) => ShadowState::Failed(why),
+            shadow::State::Skipped(why) if !shadow_missing => ShadowState::Skipped(why),
+            shadow::State::Skipped(why) | shadow::State::Failed(why) => ShadowState::Failed(why),
         },
         fail_on,
         not_verified,
         unreadable,
+        shadow_missing,
     };
     Ok((report, config))
 }

@@ -29,7 +29,12 @@ fn check(context: &FileContext<'_>, sink: &mut Sink<'_>) {
     if config.profile != Profile::Supabase || config.migrations.only_applier == "lockkeeper" {
         return;
     }
+    // Where Supabase's CLI does not look, the order is ours alone: by number.
+    let supabase = |path: &str| path.starts_with("supabase/") || path.contains("/supabase/");
     let file = context.migration;
+    if !supabase(&file.path) {
+        return;
+    }
     let earlier = context.history.iter().chain(&context.change[..context.index]);
     let misplaced = earlier
         .filter(|other| other.version < file.version)

@@ -16,10 +16,10 @@ pub(super) static RULE: Rule = Rule {
     peers: &["sfm:chain-conflict"],
     bad: &[
         "--: file = \"20260101000000_a.sql\"\nselect 1;\n-- next file 20260101000000_b.sql\nselect 2;",
-        "--: base.versions = [20260101000000]\n--: base.paths = [\"migrations/20260101000000_theirs.sql\"]\nselect 1;",
+        "--: base.versions = [20260101000000]\n--: base.paths = [\"supabase/migrations/20260101000000_theirs.sql\"]\nselect 1;",
     ],
     good: &[
-        "--: base.versions = [20260101000000]\n--: base.paths = [\"migrations/20260101000000_example.sql\"]\nselect 1;",
+        "--: base.versions = [20260101000000]\n--: base.paths = [\"supabase/migrations/20260101000000_example.sql\"]\nselect 1;",
     ],
     checks: &[Check::File(check)],
     ..Rule::BLANK

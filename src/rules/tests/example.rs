@@ -95,5 +95,5 @@ fn load(files: &[&(String, String)]) -> MigrationSet {
         content: Content::Bytes(text.clone().into_bytes()),
     };
     let entries = files.iter().map(|file| entry(file)).collect();
-    MigrationSet::load(Folder { dir: "migrations".into(), entries, ..Folder::default() })
+    MigrationSet::load(Folder { dir: "supabase/migrations".into(), entries, ..Folder::default() })
 }
