@@ -111,7 +111,11 @@ pub(super) fn run(args: &Args, session: &mut Session) -> Result<u8, Error> {
     }
     session.print(&render(&report, session.globals.format, session.color()));
     if let (true, ShadowState::Failed(why)) = (report.shadow_missing, &report.shadow) {
-        session.tell(&Error::unreachable(format!("the shadow is required, and did not run: {why}"), "", None));
+        session.tell(&Error::unreachable(
+            format!("the shadow is required, and did not run: {why}"),
+            "",
+            None,
+        ));
     }
     Ok(exit_code(&report))
 }
