@@ -166,17 +166,15 @@ fn up_directives(file: &Arc<SourceFile>, split: &Split, up: &Section, out: &mut 
 
 /// The directives in a section's comments. `opens_file`: above its first statement is the file's head.
 fn section_directives(section: &Section, head: bool, opens_file: bool, out: &mut Vec<Directive>) {
-    let first = section.cut.statements().next().map_or(usize::MAX, |piece| piece.body.start);
+    let statements: Vec<&sql::Piece> = section.cut.statements().collect();
+    let first = statements.first().map_or(usize::MAX, |piece| piece.body.start);
     for comment in &section.cut.comments {
         let start = comment.span.start;
         let opening = start < first;
         // A comment inside a statement is about that statement.
-        let statement = section
-            .cut
-            .statements()
-            .position(|piece| piece.body.start > start || piece.body.end > start)
-            .map(|at| at + 1);
+        let number = || statements.partition_point(|piece| piece.body.end <= start) + 1;
         for (span, kind) in directive::read(&section.sql[comment.span.clone()]) {
+            let statement = Some(number()).filter(|number| *number <= statements.len());
             let kind = placed(kind, section, statement, opening, opens_file);
             let place = section.place(start + span.start..start + span.end);
             out.push(Directive { kind, place, section: section.direction, statement, head: head && opening });

@@ -15,7 +15,11 @@ pub(super) fn source_of<'a>(report: &'a CheckReport, place: &Place) -> Option<&'
     if holds_secret(report, place) {
         return None;
     }
-    report.files.iter().map(|file| &*file.source).find(|source| source.path == place.file)
+    // Versions and paths sort alike, most often.
+    let likely = report.files.partition_point(|file| file.source.path < place.file);
+    let is_it = |source: &&SourceFile| source.path == place.file;
+    let source = report.files.get(likely).map(|file| &*file.source).filter(is_it);
+    source.or_else(|| report.files.iter().map(|file| &*file.source).find(is_it))
 }
 
 /// Whether a secret was found on one of the lines: nothing of them is ever shown, whichever rule asks.
@@ -32,8 +36,9 @@ fn holds_secret(report: &CheckReport, place: &Place) -> bool {
 
 /// The bytes of a place in its file.
 pub(super) fn span(source: &SourceFile, place: &Place) -> Option<Range<usize>> {
-    let start = offset(source, place.line, place.column)?;
-    let end = offset(source, place.end_line, place.end_column)?;
+    let offset = |line, column| source.lines.offset(&source.text, line, column);
+    let start = offset(place.line, place.column)?;
+    let end = offset(place.end_line, place.end_column)?;
     Some(start..end.max(start))
 }
 
@@ -41,13 +46,6 @@ pub(super) fn span(source: &SourceFile, place: &Place) -> Option<Range<usize>> {
 pub(super) fn text<'a>(report: &'a CheckReport, place: &Place) -> Option<&'a str> {
     let source = source_of(report, place)?;
     source.text.get(span(source, place)?).filter(|text| !text.is_empty())
-}
-
-/// Byte offset of a 1-based line and column (in characters).
-fn offset(source: &SourceFile, line: usize, column: usize) -> Option<usize> {
-    let start = source.lines.start_of(line)?;
-    let rest = &source.text[start..];
-    Some(start + rest.char_indices().nth(column.checked_sub(1)?).map_or(rest.len(), |(at, _)| at))
 }
 
 /// A name for each finding that stays when lines move: made of rule, file, the statement's text

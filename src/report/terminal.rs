@@ -15,6 +15,8 @@ use crate::{
 
 /// A statement of more lines than this is pointed at by its first line only.
 const LINES_SHOWN: usize = 8;
+/// Bytes of text shown at most.
+const WIDEST: usize = 20_000;
 
 /// Renders the whole report.
 pub(crate) fn render(report: &CheckReport, color: bool) -> String {
@@ -107,11 +109,16 @@ fn finding_text(report: &CheckReport, finding: &Finding, color: bool) -> String 
 fn lines_of(source: &SourceFile, place: &Place) -> Option<(usize, Range<usize>, Range<usize>)> {
     let Range { start, mut end } = excerpt::span(source, place)?;
     let from = source.lines.start_of(place.line)?;
+    // Nobody reads a line of that width, and it would be repeated for each finding on it.
+    if source.text[from..start].len() > WIDEST {
+        return None;
+    }
     let rest_of_line = |at: usize| at + source.text[at..].find('\n').unwrap_or(source.text.len() - at);
     if place.end_line - place.line >= LINES_SHOWN {
         end = rest_of_line(start);
     }
-    Some((place.line, from..rest_of_line(end), start - from..end - from))
+    let to = rest_of_line(end);
+    (to - from <= WIDEST).then_some((place.line, from..to, start - from..end - from))
 }
 
 /// The relation of `schema.relation.column`.

@@ -281,16 +281,22 @@ pub(crate) fn shut_since(context: &Context<'_>, table: &QName) -> Option<usize> 
     (earlier && mode.blocks(LockMode::AccessShare)).then_some(taken.statement)
 }
 
-/// What runs after the statement in the same transaction, as far as the text tells: the rest of a
-/// wrapped file, or up to the file's own `COMMIT`.
-pub(crate) fn rest_of_transaction(context: &Context<'_>) -> Vec<NodeEnum> {
+/// What runs after the statement in the same transaction and speaks of the table, as far as the text
+/// tells: in the rest of a wrapped file, or up to the file's own `COMMIT`.
+pub(crate) fn rest_of_transaction(context: &Context<'_>, table: &QName) -> Vec<NodeEnum> {
     if !context.in_transaction() {
         return Vec::new();
     }
     let Some(section) = context.migration.section(context.direction) else { return Vec::new() };
     let mut rest = Vec::new();
     for piece in section.cut.statements().skip(context.at().statement) {
-        let Ok(nodes) = sql::parse(&section.sql[piece.body.clone()]) else { continue };
+        let text = &section.sql[piece.body.clone()];
+        // Parsing all that follows, at each of many statements, would take minutes.
+        let control = !context.session.transaction.runner && text.len() < 200;
+        if !control && !mentions(text, &table.name) {
+            continue;
+        }
+        let Ok(nodes) = sql::parse(text) else { continue };
         for node in nodes.into_iter().filter_map(|node| node.node) {
             if !context.session.transaction.runner && matches!(node, NodeEnum::TransactionStmt(_)) {
                 return rest;
@@ -299,6 +305,13 @@ pub(crate) fn rest_of_transaction(context: &Context<'_>) -> Vec<NodeEnum> {
         }
     }
     rest
+}
+
+/// Whether a name may stand in a text, in whatever case; escaped as `U&"…"` it may be anything.
+fn mentions(text: &str, name: &str) -> bool {
+    let quoted = name.replace('"', "\"\"");
+    let fits = |window: &[u8]| window.eq_ignore_ascii_case(quoted.as_bytes());
+    text.as_bytes().windows(quoted.len().max(1)).any(fits) || text.contains("U&\"") || text.contains("u&\"")
 }
 
 /// The subcommands of an `ALTER TABLE` node that concern the table.

@@ -1,6 +1,10 @@
 //! What a rule may ask.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    ops::Range,
+    sync::Arc,
+};
 
 use crate::{
     config::Config,
@@ -126,6 +130,8 @@ pub(crate) struct FileContext<'a> {
 pub(crate) struct ChangeContext<'a> {
     /// Everything that ran, UP only, in order.
     pub(crate) units: &'a [Arc<Unit>],
+    /// Name → numbers of the units that create an object of it, ascending.
+    pub(crate) created: &'a HashMap<String, Vec<usize>>,
     /// The database before the change.
     pub(crate) before: &'a Catalog,
     /// The database after it.
@@ -136,12 +142,36 @@ pub(crate) struct ChangeContext<'a> {
     pub(crate) pg: u32,
 }
 
-impl ChangeContext<'_> {
+impl<'a> ChangeContext<'a> {
     /// The top-level statement that stands there (or the first thing inside it).
     pub(crate) fn unit(&self, at: At) -> Option<&Unit> {
-        self.units.iter().map(|unit| &**unit).find(|unit| {
-            (unit.at.file, unit.at.direction, unit.at.statement) == (at.file, at.direction, at.statement)
-        })
+        let key = |at: At| (at.file, at.statement);
+        let first = self.units.partition_point(|unit| key(unit.at) < key(at));
+        let unit = &**self.units.get(first)?;
+        (key(unit.at) == key(at) && unit.at.direction == at.direction).then_some(unit)
+    }
+
+    /// What ran in one file.
+    pub(crate) fn units_of(&self, file: usize) -> &'a [Arc<Unit>] {
+        let from = self.units.partition_point(|unit| unit.at.file < file);
+        let to = self.units.partition_point(|unit| unit.at.file <= file);
+        &self.units[from..to]
+    }
+
+    /// What ran in the same transaction as the unit of that number, and after it.
+    pub(crate) fn rest_of_transaction(&self, index: usize) -> &'a [Arc<Unit>] {
+        let Some(unit) = self.units.get(index) else { return &[] };
+        let to = self.units.partition_point(|other| other.at.transaction <= unit.at.transaction);
+        &self.units[index + 1..to.max(index + 1)]
+    }
+
+    /// The units among those numbered that create (or rename something to) an object of that name, in
+    /// whatever schema: see [`super::names::created`].
+    pub(crate) fn creators(&self, name: &str, among: Range<usize>) -> impl Iterator<Item = &'a Unit> {
+        let numbers = self.created.get(name).map(Vec::as_slice).unwrap_or_default();
+        let from = numbers.partition_point(|number| *number < among.start);
+        let units = self.units;
+        numbers[from..].iter().take_while(move |number| **number < among.end).map(move |at| &*units[*at])
     }
 
     pub(crate) fn is_exposed(&self, schema: &str) -> bool {

@@ -1,7 +1,7 @@
 //! Runs the rules over a change: history into the model, then each file, statement by statement.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     ops::Range,
     sync::Arc,
 };
@@ -9,7 +9,7 @@ use std::{
 use super::{
     ALL, Base, ChangeContext, Check, Context, FileContext, Rule, Sink,
     ahead::{self, Parsed},
-    catalog,
+    catalog, names,
 };
 use crate::{
     config::Config,
@@ -192,7 +192,7 @@ impl<'a> Run<'a> {
         for (number, piece) in section.cut.statements().enumerate() {
             let was_open = session.transaction.is_open();
             if let Some(outside) = outside.get(number) {
-                session.step(!outside, &self.catalog);
+                session.step(!outside);
             }
             if !(was_open && session.transaction.is_open()) {
                 self.transactions += 1;
@@ -303,8 +303,15 @@ impl<'a> Run<'a> {
     }
 
     fn change(&mut self, before: &Catalog) {
+        let mut created: HashMap<String, Vec<usize>> = HashMap::new();
+        for (number, unit) in self.units.iter().enumerate() {
+            for (_, name) in names::created(&unit.node) {
+                created.entry(name.name).or_default().push(number);
+            }
+        }
         let context = ChangeContext {
             units: &self.units,
+            created: &created,
             before,
             after: &self.catalog,
             change: self.input.change,

@@ -17,6 +17,7 @@ use crate::{
     error::Problem,
     finding::{Direction, Evidence, Finding, Place},
     migration::Migration,
+    sql::Piece,
 };
 
 /// What is true of a change, as far as rules can tell.
@@ -142,9 +143,14 @@ pub(super) fn statement_at(migration: &Migration, place: &Place) -> (Direction, 
         if section.file.path != place.file {
             continue;
         }
-        for (number, piece) in section.cut.statements().enumerate() {
+        let statements: Vec<&Piece> = section.cut.statements().collect();
+        let number = statements.partition_point(|piece| {
             let body = section.place(piece.body.clone());
-            if (body.line, body.column) <= position && position < (body.end_line, body.end_column) {
+            (body.end_line, body.end_column) <= position
+        });
+        if let Some(piece) = statements.get(number) {
+            let body = section.place(piece.body.clone());
+            if (body.line, body.column) <= position {
                 return (direction, number + 1);
             }
         }

@@ -1,6 +1,6 @@
 //! One finding per cause: where two rules see the same thing, the one that says more stays.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::finding::{Category, Finding};
 
@@ -46,10 +46,13 @@ const ENDS_WITH_ITS_TABLE: &[&str] = &["drop-constraint", "drop-index-not-concur
 /// Drops what another finding already says.
 pub(super) fn apply(findings: &mut Vec<Finding>) {
     let mut losers = BTreeSet::new();
-    for winner in findings.iter() {
-        for (at, loser) in findings.iter().enumerate() {
-            if winner.rule != loser.rule && replaces(winner, loser) {
-                losers.insert(at);
+    for group in groups(findings) {
+        for winner in &group {
+            for at in &group {
+                let (winner, loser) = (&findings[*winner], &findings[*at]);
+                if winner.rule != loser.rule && replaces(winner, loser) {
+                    losers.insert(*at);
+                }
             }
         }
     }
@@ -60,9 +63,30 @@ pub(super) fn apply(findings: &mut Vec<Finding>) {
     });
 }
 
+/// Numbers of the findings that can speak of one thing: those of one statement, and those at the end
+/// of the change about one object.
+fn groups(findings: &[Finding]) -> Vec<Vec<usize>> {
+    let mut by_statement: HashMap<_, Vec<usize>> = HashMap::new();
+    let mut by_object: HashMap<_, Vec<usize>> = HashMap::new();
+    for (at, finding) in findings.iter().enumerate() {
+        if finding.statement > 0 {
+            let statement = (&finding.place.file, finding.section, finding.statement);
+            by_statement.entry(statement).or_default().push(at);
+        }
+        if OF_THE_END.contains(&finding.rule)
+            && let Some(object) = &finding.object
+        {
+            by_object.entry(object).or_default().push(at);
+        }
+    }
+    by_statement.into_values().chain(by_object.into_values()).collect()
+}
+
+/// Judged at the end of the change, each at the statement that it is about.
+const OF_THE_END: [&str; 2] = ["rls-not-enabled", "policy-without-rls"];
+
 fn replaces(winner: &Finding, loser: &Finding) -> bool {
-    // Judged at the end of the change, each at the statement that it is about.
-    if (winner.rule, loser.rule) == ("rls-not-enabled", "policy-without-rls") {
+    if [winner.rule, loser.rule] == OF_THE_END {
         return winner.object.is_some() && winner.object == loser.object;
     }
     if winner.rule == "drop-table" && ENDS_WITH_ITS_TABLE.contains(&loser.rule) {

@@ -2,6 +2,8 @@
 //!
 //! An ignored finding is kept with its reason: it is shown, it only fails nothing.
 
+use std::collections::HashMap;
+
 use super::{Input, Rule, catalog::unused_suppression, find, judge, levels};
 use crate::{
     finding::{Direction, Finding},
@@ -13,27 +15,29 @@ use crate::{
 pub(super) fn apply(input: &Input<'_>, findings: &mut Vec<Finding>) -> Vec<(Finding, String)> {
     let mut ignored = Vec::new();
     let mut own = Vec::new();
+    let mut slots: Vec<Option<Finding>> = findings.drain(..).map(Some).collect();
+    let mut by_file: HashMap<String, Vec<usize>> = HashMap::new();
+    for (at, finding) in slots.iter().flatten().enumerate() {
+        by_file.entry(finding.place.file.clone()).or_default().push(at);
+    }
     for migration in input.change {
+        // What a directive silences lies in its own migration's files.
+        let earlier = ignored.len();
         for directive in &migration.directives {
             let Some(request) = Request::of(directive) else { continue };
             for name in request.rules {
                 let before = ignored.len();
                 let rules = named(name, request.squawk);
-                let mut kept = Vec::new();
-                for finding in findings.drain(..) {
-                    let meant = rules.iter().any(|rule| rule.name == finding.rule);
-                    if meant && request.covers(migration, &finding) {
+                let meant = |finding: &Finding| {
+                    rules.iter().any(|rule| rule.name == finding.rule) && request.covers(migration, finding)
+                };
+                for at in own_findings(migration, &by_file) {
+                    if let Some(finding) = slots[at].take_if(|finding| meant(finding)) {
                         ignored.push((finding, request.reason.to_owned()));
-                    } else {
-                        kept.push(finding);
                     }
                 }
-                *findings = kept;
-                let silenced = ignored.len() > before
-                    || ignored.iter().any(|(finding, _)| {
-                        rules.iter().any(|rule| rule.name == finding.rule)
-                            && request.covers(migration, finding)
-                    });
+                let silenced =
+                    ignored.len() > before || ignored[earlier..].iter().any(|(finding, _)| meant(finding));
                 if !silenced && let Some(message) = request.complaint(input, name, &rules) {
                     let at = (directive.section, directive.statement.unwrap_or(0));
                     own.push(judge::finding(&unused_suppression::RULE, directive.place.clone(), at, message));
@@ -42,8 +46,17 @@ pub(super) fn apply(input: &Input<'_>, findings: &mut Vec<Finding>) -> Vec<(Find
         }
     }
     levels::apply(input.config, &mut own);
+    findings.extend(slots.into_iter().flatten());
     findings.extend(own);
     ignored
+}
+
+/// Numbers of the findings in a migration's files.
+fn own_findings(migration: &Migration, by_file: &HashMap<String, Vec<usize>>) -> Vec<usize> {
+    let sections = [Direction::Up, Direction::Down].into_iter().filter_map(|it| migration.section(it));
+    let mut paths: Vec<&str> = sections.map(|section| section.file.path.as_str()).collect();
+    paths.dedup();
+    paths.into_iter().filter_map(|path| by_file.get(path)).flatten().copied().collect()
 }
 
 /// An `ignore` or `ignore-file`.

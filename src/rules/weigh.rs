@@ -3,6 +3,8 @@
 //! Only work that grows with the table is weighed: a lock held for a moment waits in the same queue
 //! whether the table is small or large.
 
+use std::collections::HashMap;
+
 use super::{Input, engine::Outcome, levels};
 use crate::{
     finding::{Category, Direction, Evidence, Finding, Severity},
@@ -22,6 +24,8 @@ pub(super) fn apply(input: &Input<'_>, outcome: &Outcome, findings: &mut [Findin
         notes
             .push(format!("the statistics are {days} days old; take new ones with `lockkeeper stats --out`"));
     }
+    let files = input.change.iter().enumerate().map(|(at, migration)| (migration.path.as_str(), at));
+    let files: HashMap<&str, usize> = files.collect();
     for finding in findings {
         let (Some(object), true) =
             (&finding.object, matches!(finding.category, Category::Lock | Category::Rewrite))
@@ -32,7 +36,7 @@ pub(super) fn apply(input: &Input<'_>, outcome: &Outcome, findings: &mut [Findin
             continue;
         }
         let table = table_of(object).to_owned();
-        let Some(work) = work(input, outcome, finding, &table) else { continue };
+        let Some(work) = work(&files, outcome, finding, &table) else { continue };
         let Some(size) = size(stats, outcome, &table) else {
             notes.push(format!("`{table}` is not in the statistics: its size is unknown"));
             continue;
@@ -66,16 +70,16 @@ fn weigh(input: &Input<'_>, finding: &mut Finding, size: &TableStats, work: Work
 }
 
 /// How much the statement does while it holds the lock; `None`: too little to depend on the size.
-fn work(input: &Input<'_>, outcome: &Outcome, finding: &Finding, table: &str) -> Option<Work> {
+fn work(files: &HashMap<&str, usize>, outcome: &Outcome, finding: &Finding, table: &str) -> Option<Work> {
     let unknown = if finding.category == Category::Rewrite { Work::Rewrite } else { Work::Scan };
     if finding.section != Direction::Up {
         return Some(unknown);
     }
-    let file = input.change.iter().position(|migration| migration.path == finding.place.file)?;
-    let facts = outcome.facts.get(file)?;
-    let claims = facts
+    let facts = outcome.facts.get(*files.get(finding.place.file.as_str())?)?;
+    let first = facts.partition_point(|facts| facts.statement < finding.statement);
+    let claims = facts[first..]
         .iter()
-        .filter(|facts| facts.statement == finding.statement)
+        .take_while(|facts| facts.statement == finding.statement)
         .flat_map(|facts| &facts.claims)
         .filter(|claim| claim.relation.to_string() == table);
     match claims.map(|claim| claim.work).max() {

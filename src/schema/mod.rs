@@ -18,7 +18,7 @@ mod unit;
 #[cfg(test)]
 pub(crate) mod testing;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 pub(crate) use body::{Body, bodies};
 pub(crate) use expression::{
@@ -90,6 +90,9 @@ pub(crate) struct Catalog {
     pub(crate) has_history: bool,
     /// The database that Postgres' default `TimeZone` is UTC in, as on Supabase.
     pub(crate) timezone: String,
+    /// Name of every index there has ever been → the relation that it was last seen on. Tables move,
+    /// so this only says where to look first, and which names need not be looked for.
+    index_tables: HashMap<String, QName>,
 }
 
 /// What `ALTER DEFAULT PRIVILEGES … ON <kind>` speaks of.
@@ -128,10 +131,20 @@ impl Catalog {
 
     /// The index of that name and the relation that it is on.
     pub(crate) fn index(&self, name: &QName) -> Option<(&Relation, &Index)> {
-        self.relations.values().find_map(|relation| {
-            let index = relation.indexes.iter().find(|index| index.name == *name)?;
-            Some((relation, index))
-        })
+        let found = |relation: &'_ Relation| relation.indexes.iter().position(|index| index.name == *name);
+        let Some(last) = self.index_tables.get(&name.name) else {
+            debug_assert!(!self.relations.values().any(|it| found(it).is_some()), "{name} is not noted");
+            return None;
+        };
+        let noted = self.relations.get(last).filter(|relation| found(relation).is_some());
+        let relation =
+            noted.or_else(|| self.relations.values().find(|relation| found(relation).is_some()))?;
+        Some((relation, &relation.indexes[found(relation)?]))
+    }
+
+    /// Notes on which relation an index of that name stands: whoever gives an index a name calls this.
+    fn note_index(&mut self, name: &str, table: &QName) {
+        self.index_tables.insert(name.to_owned(), table.clone());
     }
 
     /// Partitions of a table, all levels down.

@@ -141,10 +141,10 @@ impl Session {
 
     /// The runner's own transactions, in a file that it runs in steps: opens or ends one before a
     /// statement that runs `inside` one or not.
-    pub(crate) fn step(&mut self, inside: bool, catalog: &Catalog) {
+    pub(crate) fn step(&mut self, inside: bool) {
         if inside && !self.transaction.is_open() {
-            self.begin(catalog);
-            self.transaction.explicit = false;
+            // Nobody rolls the runner's own transaction back: nothing has to be kept for it.
+            self.lasting = Some(self.settings());
             self.transaction.runner = true;
         } else if !inside && self.transaction.runner {
             self.commit(false);

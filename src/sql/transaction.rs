@@ -66,7 +66,10 @@ pub(crate) fn modes(sql: &str, cut: &Cut, transaction_off: bool) -> Vec<Option<O
     with_large_stack(|| {
         let nodes: Vec<Option<NodeEnum>> = texts
             .iter()
-            .map(|text| parse(text).ok().and_then(|nodes| nodes.into_iter().next()?.node))
+            .map(|text| match may_matter(text) {
+                true => parse(text).ok().and_then(|nodes| nodes.into_iter().next()?.node),
+                false => None,
+            })
             .collect();
         let mut in_block = false;
         nodes
@@ -93,6 +96,39 @@ pub(crate) fn modes(sql: &str, cut: &Cut, transaction_off: bool) -> Vec<Option<O
             })
             .collect()
     })
+}
+
+/// Whether the kind of a statement can decide how it runs: only then it is worth parsing.
+fn may_matter(text: &str) -> bool {
+    const HARMLESS: &[&str] = &[
+        "insert", "update", "delete", "select", "comment", "grant", "revoke", "set", "with", "truncate",
+        "values", "refresh",
+    ];
+    const HARMLESS_OBJECTS: &[&str] = &[
+        "table",
+        "policy",
+        "or",
+        "view",
+        "function",
+        "trigger",
+        "extension",
+        "sequence",
+        "schema",
+        "domain",
+    ];
+    let word =
+        |text: &str| text.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default().to_lowercase();
+    let first = word(text);
+    let second = || word(text[first.len()..].trim_start());
+    let harmless = match first.as_str() {
+        "create" | "drop" => HARMLESS_OBJECTS.contains(&second().as_str()),
+        "alter" => match second().as_str() {
+            "table" => !text.as_bytes().windows(12).any(|word| word.eq_ignore_ascii_case(b"concurrently")),
+            other => HARMLESS_OBJECTS.contains(&other),
+        },
+        first => HARMLESS.contains(&first),
+    };
+    !harmless
 }
 
 fn begins(statement: &TransactionStmt) -> bool {

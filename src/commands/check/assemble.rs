@@ -1,6 +1,6 @@
 //! What is known of one checked file, as the report shows it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     lock::HeldLock,
@@ -9,15 +9,18 @@ use crate::{
     report::{FileReport, StatementReport},
     rules::Facts,
     schema::Work,
-    sql,
+    sql::{self, Piece},
 };
 
 /// A file, its statements, and what the rehearsal showed where there was one.
 pub(super) fn file(migration: &Migration, facts: &[Facts], rehearsal: Option<&Rehearsal>) -> FileReport {
     let mut seen = BTreeSet::new();
+    let pieces: Vec<&Piece> = migration.up.cut.statements().collect();
+    let traces: BTreeMap<usize, &StatementTrace> =
+        rehearsal.iter().flat_map(|it| &it.up).map(|trace| (trace.statement, trace)).rev().collect();
     let statements = facts.iter().filter(|facts| seen.insert(facts.statement)).map(|facts| {
-        let trace = rehearsal.and_then(|it| it.up.iter().find(|trace| trace.statement == facts.statement));
-        statement(migration, facts, trace)
+        let piece = pieces.get(facts.statement.wrapping_sub(1)).copied();
+        statement(migration, facts, piece, traces.get(&facts.statement).copied())
     });
     let round_trip = match rehearsal {
         Some(rehearsal) => rehearsal.round_trip,
@@ -39,9 +42,13 @@ pub(super) fn file(migration: &Migration, facts: &[Facts], rehearsal: Option<&Re
 }
 
 /// Measured where it ran, else as its text says.
-fn statement(migration: &Migration, facts: &Facts, trace: Option<&StatementTrace>) -> StatementReport {
+fn statement(
+    migration: &Migration,
+    facts: &Facts,
+    piece: Option<&Piece>,
+    trace: Option<&StatementTrace>,
+) -> StatementReport {
     let section = &migration.up;
-    let piece = section.cut.statements().nth(facts.statement.wrapping_sub(1));
     let claimed = || facts.claims.iter();
     StatementReport {
         index: facts.statement,

@@ -60,10 +60,12 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
 
 /// Whether the file drops an index of that name first.
 fn dropped_before(context: &Context<'_>, index: &str) -> bool {
-    context.before.iter().filter(|unit| unit.at.file == context.at().file).any(|unit| match &unit.node {
-        NodeEnum::DropStmt(drop) if drop.remove_type() == ObjectType::ObjectIndex => {
-            drop.objects.iter().filter_map(ast::name).any(|name| name.name == index)
+    context.before.iter().rev().take_while(|unit| unit.at.file == context.at().file).any(|unit| {
+        match &unit.node {
+            NodeEnum::DropStmt(drop) if drop.remove_type() == ObjectType::ObjectIndex => {
+                drop.objects.iter().filter_map(ast::name).any(|name| name.name == index)
+            }
+            _ => false,
         }
-        _ => false,
     })
 }

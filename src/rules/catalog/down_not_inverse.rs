@@ -43,7 +43,7 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             continue;
         }
         let Some(down) = read(index, migration) else { continue };
-        let ups = || context.units.iter().map(|unit| &**unit).filter(move |unit| unit.at.file == index);
+        let ups = || context.units_of(index).iter().map(|unit| &**unit);
         for unit in ups() {
             labels(context, unit, &down, sink);
         }

@@ -49,7 +49,10 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     if !context.is_live(&table) || common::is_kind(context, &table, RelationKind::View) {
         return;
     }
-    let rest = common::rest_of_transaction(context);
+    if !commands.iter().any(|command| drops(command)) {
+        return;
+    }
+    let rest = common::rest_of_transaction(context, &table);
     let later: Vec<&AlterTableCmd> =
         rest.iter().flat_map(|node| common::alters(context, node, &table)).collect();
     for command in commands.iter().filter(|command| drops(command)) {

@@ -1,5 +1,7 @@
 //! Dropping a view, function, type, sequence, extension or trigger that is in use.
 
+use std::ops::Range;
+
 use crate::{
     finding::{Category, Severity},
     rules::{ChangeContext, Check, Rule, Sink, names},
@@ -48,18 +50,16 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             if !covered(kind) {
                 continue;
             }
-            let made = |units: &[std::sync::Arc<crate::schema::Unit>], same_transaction: bool| {
-                units
-                    .iter()
-                    .filter(|other| !same_transaction || other.at.transaction == unit.at.transaction)
-                    .any(|other| {
-                        names::created(&other.node).iter().any(|(other, made)| {
-                            names::same_namespace(*other, kind) && names::same_name(made, &name)
-                        })
+            let made = |among: Range<usize>| {
+                context.creators(&name.name, among).any(|other| {
+                    names::created(&other.node).iter().any(|(other, made)| {
+                        names::same_namespace(*other, kind) && names::same_name(made, &name)
                     })
+                })
             };
-            let born_here = made(&context.units[..index], false);
-            let made_again = made(&context.units[index + 1..], true);
+            let later = index + 1 + context.rest_of_transaction(index).len();
+            let born_here = made(0..index);
+            let made_again = made(index + 1..later);
             if born_here
                 || made_again
                 || guarded_no_op(&unit.node, kind, &name, context)

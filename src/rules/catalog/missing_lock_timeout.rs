@@ -59,9 +59,10 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     let since = context
         .before
         .iter()
-        .filter(|unit| unit.at.file == context.at().file && sets_lock_timeout(&unit.node))
+        .rev()
+        .take_while(|unit| unit.at.file == context.at().file)
+        .find(|unit| sets_lock_timeout(&unit.node))
         .map(|unit| unit.at.statement)
-        .next_back()
         .unwrap_or(0);
     let said = context
         .session

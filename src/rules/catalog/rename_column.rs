@@ -60,15 +60,16 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
         let Some(range) = &rename.relation else { continue };
         let table = context.before.resolve_range(range, &session);
         let earlier = &context.units[..index];
-        let born_here = earlier.iter().flat_map(|unit| names::created(&unit.node)).any(|(_, name)| {
+        let makers = || context.creators(&table.name, 0..index);
+        let born_here = makers().flat_map(|unit| names::created(&unit.node)).any(|(_, name)| {
             name.name == table.name && name.schema.as_ref().is_none_or(|schema| *schema == table.schema)
         });
         // A table renamed here earlier has a new name, but its columns are old.
-        let renamed_here = earlier.iter().any(|unit| {
+        let renamed_here = makers().any(|unit| {
             matches!(&unit.node, NodeEnum::RenameStmt(other)
                 if other.rename_type() == ObjectType::ObjectTable && other.newname == table.name)
         });
-        let replaced_by_view = context.units.iter().any(|other| {
+        let replaced_by_view = context.units_of(unit.at.file).iter().any(|other| {
             unit.at.transaction == other.at.transaction && matches!(other.node, NodeEnum::ViewStmt(_))
         });
         let column_born_here = context
@@ -108,12 +109,14 @@ fn added_here(
 ) -> bool {
     earlier.iter().any(|unit| {
         let NodeEnum::AlterTableStmt(alter) = &unit.node else { return false };
-        alter.relation.as_ref().is_some_and(|range| context.before.resolve_range(range, session) == *table)
-            && alter.cmds.iter().any(|command| match &command.node {
-                Some(NodeEnum::AlterTableCmd(command)) => command.def.as_ref().is_some_and(
-                    |def| matches!(&def.node, Some(NodeEnum::ColumnDef(def)) if def.colname == column),
-                ),
-                _ => false,
-            })
+        alter.cmds.iter().any(|command| match &command.node {
+            Some(NodeEnum::AlterTableCmd(command)) => command.def.as_ref().is_some_and(
+                |def| matches!(&def.node, Some(NodeEnum::ColumnDef(def)) if def.colname == column),
+            ),
+            _ => false,
+        }) && alter
+            .relation
+            .as_ref()
+            .is_some_and(|range| context.before.resolve_range(range, session) == *table)
     })
 }

@@ -1,5 +1,7 @@
 //! Renaming or moving a function, type, domain, sequence or role.
 
+use std::ops::Range;
+
 use crate::{
     finding::{Category, Severity},
     rules::{ChangeContext, Check, Rule, Sink, names},
@@ -37,11 +39,11 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
         let same = |(other, made): &(ObjectType, Name)| {
             names::same_namespace(*other, kind) && names::same_name(made, &name)
         };
-        let born_here = context.units[..index].iter().any(|unit| names::created(&unit.node).iter().any(same));
-        let made_again = context.units[index + 1..]
-            .iter()
-            .filter(|other| other.at.transaction == unit.at.transaction)
-            .any(|other| names::created(&other.node).iter().any(same));
+        let made = |among: Range<usize>| {
+            context.creators(&name.name, among).any(|unit| names::created(&unit.node).iter().any(same))
+        };
+        let born_here = made(0..index);
+        let made_again = made(index + 1..index + 1 + context.rest_of_transaction(index).len());
         if !born_here && !made_again {
             let what = names::kind_in_words(kind);
             sink.report_at(

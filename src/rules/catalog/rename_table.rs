@@ -53,13 +53,13 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
         let old = Name::of(range);
         let born_here = table.is_temporary()
             || range.relpersistence == "t"
-            || context.units[..index]
-                .iter()
+            || context
+                .creators(&old.name, 0..index)
                 .flat_map(|unit| names::created(&unit.node))
                 .any(|(kind, made)| kind != ObjectType::ObjectColumn && names::same_name(&made, &old));
-        let name_stays = context.units[index + 1..]
-            .iter()
-            .filter(|other| other.at.transaction == unit.at.transaction)
+        let later = index + 1..index + 1 + context.rest_of_transaction(index).len();
+        let name_stays = context
+            .creators(&old.name, later)
             .flat_map(|other| names::created(&other.node))
             .any(|(kind, made)| {
                 names::same_namespace(kind, ObjectType::ObjectTable) && names::same_name(&made, &old)

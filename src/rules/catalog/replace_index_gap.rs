@@ -83,8 +83,8 @@ fn before<'a>(context: &ChangeContext<'a>, name: &ast::Name) -> Option<(&'a Rela
 fn replaces(context: &ChangeContext<'_>, unit: &Unit, table: &Relation, index: &Index) -> bool {
     let NodeEnum::IndexStmt(create) = &unit.node else { return false };
     let Some(range) = &create.relation else { return false };
-    let session = Session::new(Transaction::default());
     let leading = common::plain_columns(index).and_then(|columns| columns.into_iter().next());
     let first = common::key_columns(create).into_iter().next().flatten();
-    context.after.resolve_range(range, &session) == table.name && leading.is_some() && leading == first
+    let session = || Session::new(Transaction::default());
+    leading.is_some() && leading == first && context.after.resolve_range(range, &session()) == table.name
 }

@@ -39,7 +39,7 @@ const WATCHED: [&str; 4] = ["search_path", "role", "session_authorization", "ses
 fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
     for file in 0..context.change.len() {
         let mut left: BTreeMap<String, &Unit> = BTreeMap::new();
-        for unit in context.units.iter().filter(|unit| unit.at.file == file) {
+        for unit in context.units_of(file) {
             match effect(&unit.node) {
                 Effect::Set(name) if WATCHED.contains(&name.as_str()) => {
                     left.insert(name, unit);

@@ -52,13 +52,12 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
         for (table, trigger) in switched(unit, false) {
             let name = context.before.resolve(&table, &session);
             let born_here = context.after.relation(&name).is_some_and(|relation| relation.born.is_some());
-            let on_again = context.units[index + 1..]
-                .iter()
-                .filter(|other| other.at.transaction == unit.at.transaction)
-                .flat_map(|other| switched(other, true))
-                .any(|(other, other_trigger)| {
-                    other.name == table.name && (other_trigger == trigger || other_trigger.is_empty())
-                });
+            let on_again =
+                context.rest_of_transaction(index).iter().flat_map(|other| switched(other, true)).any(
+                    |(other, other_trigger)| {
+                        other.name == table.name && (other_trigger == trigger || other_trigger.is_empty())
+                    },
+                );
             if !born_here && !on_again {
                 let what =
                     if trigger.is_empty() { "all triggers".into() } else { format!("trigger `{trigger}`") };

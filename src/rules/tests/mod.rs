@@ -3,6 +3,7 @@
 mod cases;
 mod claims;
 mod example;
+mod fuzz;
 mod pages;
 mod real;
 

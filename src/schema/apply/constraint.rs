@@ -175,12 +175,14 @@ impl Change<'_> {
         if builds_index {
             if written.indexname.is_empty() {
                 relation.indexes.push(self.constraint_index(relation, written, &kind, &name));
+                self.catalog.note_index(&name, &relation.name);
             } else if let Some(index) =
                 relation.indexes.iter_mut().find(|index| index.name.name == written.indexname)
             {
                 // The index takes the constraint's name.
                 index.constraint = Some(name.clone());
                 index.name.name.clone_from(&name);
+                self.catalog.note_index(&name, &relation.name);
                 if let ConstraintKind::Unique { columns } | ConstraintKind::Primary { columns } = &mut kind {
                     *columns = index.plain_columns();
                 }

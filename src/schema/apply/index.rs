@@ -17,7 +17,7 @@ impl Change<'_> {
         }
         let Some(relation) = self.relation(&table) else { return };
         let partitioned = relation.kind == RelationKind::PartitionedTable;
-        let mut relation = relation.clone();
+        let Some(mut relation) = self.catalog.relations.remove(&table) else { return };
         let columns: Vec<IndexColumn> = create.index_params.iter().filter_map(index_column).collect();
         let name = match create.idxname.is_empty() {
             false => create.idxname.clone(),
@@ -40,9 +40,10 @@ impl Change<'_> {
         };
         relation.indexes.retain(|other| other.name != index.name);
         relation.indexes.push(index.clone());
-        let parent = relation.clone();
+        self.catalog.note_index(&index.name.name, &table);
+        let parent = (partitioned && range.inh).then(|| relation.clone());
         self.catalog.relations.insert(table.clone(), relation);
-        if partitioned && range.inh {
+        if let Some(parent) = parent {
             let partitions: Vec<QName> =
                 self.catalog.partitions(&table).into_iter().map(|partition| partition.name.clone()).collect();
             for partition in partitions {
@@ -56,26 +57,23 @@ impl Change<'_> {
 
     /// Renames or alters an index in place.
     pub(super) fn with_index(&mut self, name: &QName, work: impl FnOnce(&mut Index)) {
-        let index = self
-            .catalog
-            .relations
-            .values_mut()
-            .flat_map(|relation| &mut relation.indexes)
-            .find(|index| index.name == *name);
-        if let Some(index) = index {
+        let Some(table) = self.catalog.index(name).map(|(table, _)| table.name.clone()) else { return };
+        let Some(relation) = self.catalog.relations.get_mut(&table) else { return };
+        if let Some(index) = relation.indexes.iter_mut().find(|index| index.name == *name) {
             work(index);
+            let name = index.name.name.clone();
+            self.catalog.note_index(&name, &table);
         }
     }
 
     /// Removes an index, and the constraint that it backs.
     pub(super) fn drop_index(&mut self, name: &QName) {
-        for relation in self.catalog.relations.values_mut() {
-            let Some(at) = relation.indexes.iter().position(|index| index.name == *name) else { continue };
-            let index = relation.indexes.remove(at);
-            if let Some(constraint) = index.constraint {
-                relation.constraints.retain(|known| known.name != constraint);
-            }
-            return;
+        let Some(table) = self.catalog.index(name).map(|(table, _)| table.name.clone()) else { return };
+        let Some(relation) = self.catalog.relations.get_mut(&table) else { return };
+        let Some(at) = relation.indexes.iter().position(|index| index.name == *name) else { return };
+        let index = relation.indexes.remove(at);
+        if let Some(constraint) = index.constraint {
+            relation.constraints.retain(|known| known.name != constraint);
         }
     }
 }

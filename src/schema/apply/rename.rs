@@ -132,6 +132,7 @@ impl Change<'_> {
     fn rename_constraint(&mut self, table: &QName, old: &str, new: &str) {
         let Some(relation) = self.catalog.relations.get_mut(table) else { return };
         rename_in(relation, old, new);
+        self.catalog.note_index(new, table);
     }
 
     fn rename_column(&mut self, table: &QName, old: &str, new: &str) {

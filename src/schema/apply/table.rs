@@ -139,7 +139,12 @@ impl Change<'_> {
     }
 
     /// An index of a partitioned table has one of its own on each partition.
-    pub(super) fn copy_index_to_partition(&self, parent: &Relation, index: &Index, partition: &mut Relation) {
+    pub(super) fn copy_index_to_partition(
+        &mut self,
+        parent: &Relation,
+        index: &Index,
+        partition: &mut Relation,
+    ) {
         let name = match &index.constraint {
             Some(constraint) => self.partition_name(parent, partition, constraint),
             None => {
@@ -148,6 +153,7 @@ impl Change<'_> {
                 self.free_index_name(partition, &name)
             }
         };
+        self.catalog.note_index(&name, &partition.name);
         partition.indexes.push(Index {
             name: QName::new(partition.name.schema.clone(), name.clone()),
             constraint: index.constraint.as_ref().map(|_| name),
