@@ -292,12 +292,11 @@ impl<'a> Run<'a> {
 
     fn advance(&mut self, mut unit: Unit, session: &mut Session) {
         self.catalog.apply(&unit, session);
-        // The rows of a seed file would otherwise all be in memory at once.
-        if let NodeEnum::InsertStmt(insert) = &mut unit.node
-            && unit.text.len() > 4096
-        {
+        // No rule asks later what was inserted, and a dump's rows would otherwise all be in memory at once.
+        if let NodeEnum::InsertStmt(insert) = &mut unit.node {
             insert.select_stmt = None;
-            unit.text.clear();
+            insert.cols.clear();
+            unit.text = String::new();
         }
         self.units.push(Arc::new(unit));
     }
