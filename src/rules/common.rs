@@ -281,9 +281,9 @@ pub(crate) fn shut_since(context: &Context<'_>, table: &QName) -> Option<usize> 
     (earlier && mode.blocks(LockMode::AccessShare)).then_some(taken.statement)
 }
 
-/// What runs after the statement in the same transaction and speaks of the table, as far as the text
-/// tells: in the rest of a wrapped file, or up to the file's own `COMMIT`.
-pub(crate) fn rest_of_transaction(context: &Context<'_>, table: &QName) -> Vec<NodeEnum> {
+/// What runs after the statement in the same transaction and speaks of the table, if one is given, as
+/// far as the text tells: in the rest of a wrapped file, or up to the file's own `COMMIT`.
+pub(crate) fn rest_of_transaction(context: &Context<'_>, table: Option<&QName>) -> Vec<NodeEnum> {
     if !context.in_transaction() {
         return Vec::new();
     }
@@ -293,7 +293,7 @@ pub(crate) fn rest_of_transaction(context: &Context<'_>, table: &QName) -> Vec<N
         let text = &section.sql[piece.body.clone()];
         // Parsing all that follows, at each of many statements, would take minutes.
         let control = !context.session.transaction.runner && text.len() < 200;
-        if !control && !mentions(text, &table.name) {
+        if !control && table.is_some_and(|table| !mentions(text, &table.name)) {
             continue;
         }
         let Ok(nodes) = sql::parse(text) else { continue };

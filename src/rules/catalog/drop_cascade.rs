@@ -184,7 +184,7 @@ fn relatives(name: &Name, context: &Context<'_>) -> Option<Vec<String>> {
     if keys.clone().next().is_none() && views.clone().next().is_none() {
         return Some(Vec::new());
     }
-    let doomed: Vec<QName> = common::rest_of_transaction(context)
+    let doomed: Vec<QName> = common::rest_of_transaction(context, None)
         .iter()
         .flat_map(names::dropped)
         .map(|(_, name)| context.catalog.resolve(&name, context.session))

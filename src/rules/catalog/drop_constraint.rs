@@ -228,7 +228,7 @@ fn replaced_by(relation: &Relation, gone: &Gone<'_>, name: &str) -> bool {
 
 /// Whether the rest of the statement, or of its transaction, adds a replacement.
 fn is_added_here(context: &Context<'_>, table: &QName, gone: &Gone<'_>, commands: &[&AlterTableCmd]) -> bool {
-    let rest = common::rest_of_transaction(context, table);
+    let rest = common::rest_of_transaction(context, Some(table));
     let dropped_names: Vec<&str> = commands
         .iter()
         .filter(|command| is(command, AlterTableType::AtDropConstraint))

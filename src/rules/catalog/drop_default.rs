@@ -52,7 +52,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     if !commands.iter().any(|command| drops(command)) {
         return;
     }
-    let rest = common::rest_of_transaction(context, &table);
+    let rest = common::rest_of_transaction(context, Some(&table));
     let later: Vec<&AlterTableCmd> =
         rest.iter().flat_map(|node| common::alters(context, node, &table)).collect();
     for command in commands.iter().filter(|command| drops(command)) {
