@@ -3,7 +3,15 @@
 use serde::Serialize;
 
 use super::{Session, target};
-use crate::{db::SslMode, error::Error, history::Target, report::escape};
+use crate::{
+    db::SslMode,
+    error::Error,
+    github::{GitHub, Repository},
+    history::Target,
+    report::escape,
+    secret::Secret,
+    shadow,
+};
 
 /// Check connection, privileges, pooler, TLS, Postgres binaries and GitHub token.
 #[derive(Debug, clap::Args)]
@@ -14,7 +22,7 @@ pub(crate) struct Args {}
 #[derive(Debug, Serialize)]
 struct Finding {
     what: String,
-    /// `ok`, `warning`, `failed`.
+    /// `ok`, `warning`, `failed`, `not verified`.
     result: &'static str,
     remedy: Option<String>,
 }
@@ -35,6 +43,10 @@ impl Finding {
         Self { what: what.into(), result: "warning", remedy: Some(remedy.into()) }
     }
 
+    fn not_verified(what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { what: what.into(), result: "not verified", remedy: Some(remedy.into()) }
+    }
+
     fn failed(what: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { what: what.into(), result: "failed", remedy: Some(remedy.into()) }
     }
@@ -42,17 +54,68 @@ impl Finding {
 
 /// Runs the command.
 pub(super) fn run(_args: &Args, session: &mut Session) -> Result<u8, Error> {
-    let findings = database(session)?;
+    let (mut findings, reached) = match database(session) {
+        Ok(findings) => (findings, 0),
+        Err(error @ Error::Unreachable { .. }) => {
+            (vec![Finding::failed(error.to_string(), error.remedy())], error.exit_code())
+        }
+        Err(error) => return Err(error),
+    };
+    findings.push(binaries(session)?);
+    findings.push(github(session));
     if session.json() {
         session.print_json(&Document { schema: 1, checks: &findings });
     } else {
         for finding in &findings {
-            let remedy =
-                finding.remedy.as_deref().map(|remedy| format!("\n         {remedy}")).unwrap_or_default();
-            session.print(&escape::log_text(&format!("{:<8} {}{remedy}\n", finding.result, finding.what)));
+            let remedy = finding
+                .remedy
+                .as_deref()
+                .map(|remedy| format!("\n             {remedy}"))
+                .unwrap_or_default();
+            session.print(&escape::log_text(&format!("{:<12} {}{remedy}\n", finding.result, finding.what)));
         }
     }
-    Ok(u8::from(findings.iter().any(|finding| finding.result == "failed")))
+    Ok(reached.max(u8::from(findings.iter().any(|finding| finding.result == "failed"))))
+}
+
+/// The programs that a shadow is made with.
+fn binaries(session: &Session) -> Result<Finding, Error> {
+    let wanted = session.config()?.postgres.version;
+    Ok(match shadow::installed(&session.env, wanted) {
+        Ok(found) if wanted.is_some_and(|wanted| wanted != found.major) => Finding::warning(
+            format!(
+                "a shadow would run PostgreSQL {}, the target is to be {}",
+                found.version,
+                wanted.unwrap_or_default()
+            ),
+            "Install the server programs of the target's version, so that the rehearsal is of the same.",
+        ),
+        Ok(found) => {
+            Finding::ok(format!("PostgreSQL {} in {} can run a shadow", found.version, found.bin.display()))
+        }
+        Err(error) => Finding::warning(format!("no shadow can be run: {error}"), error.remedy()),
+    })
+}
+
+/// The token that writes comments and statuses.
+fn github(session: &Session) -> Finding {
+    let env = &session.env;
+    let token = env.get("LOCKKEEPER_INPUT_GITHUB_TOKEN").or_else(|| env.get("GITHUB_TOKEN"));
+    let place = env.get("GITHUB_REPOSITORY").and_then(Repository::parse);
+    let (Some(token), Some(place)) = (token, place) else {
+        return Finding::not_verified(
+            "there is no GitHub token, or no repository to use it on",
+            "On GitHub: give the job `permissions: pull-requests: write`. Here, to try one: set GITHUB_TOKEN and GITHUB_REPOSITORY (owner/name).",
+        );
+    };
+    let tried = GitHub::new(env, &Secret::new(token), place).and_then(|github| Ok(github.may_read()?));
+    match tried {
+        Ok(()) => Finding::not_verified(
+            "the GitHub token reads pull requests; whether it may write comments only shows when it does",
+            "The job needs `permissions: pull-requests: write`.",
+        ),
+        Err(error) => Finding::failed(error.to_string(), error.remedy()),
+    }
 }
 
 /// The target: reachable, encrypted, in session mode, and writable by this role.
@@ -61,10 +124,7 @@ fn database(session: &Session) -> Result<Vec<Finding>, Error> {
     let settings = target::settings(&config, None, None)?;
     let (schema, say) = (settings.schema.clone(), target::say(session));
     let address = target::address(session)?;
-    let (target, past) = match Target::open(address, settings, target::who(session), &say) {
-        Ok(opened) => opened,
-        Err(error) => return Ok(vec![Finding::failed(error.to_string(), error.remedy())]),
-    };
+    let (target, past) = Target::open(address, settings, target::who(session), &say)?;
     let (facts, address) = (target.facts(), target.address());
     let mut findings = vec![Finding::ok(format!(
         "connected to {address} as {} (address from {}, PostgreSQL {})",

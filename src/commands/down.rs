@@ -98,7 +98,7 @@ fn roll_back(args: &Args, session: &Session) -> Result<(Deploy, Option<Error>), 
     }
     let allowed = Allowed { data_loss: args.allow_data_loss, archive: args.archive };
     let outcome = carry_out(&mut target, set, &options, allowed, &|line| session.say(line))?;
-    if outcome.error.is_none() && !session.json() {
+    if outcome.error.is_none() && !session.json() && !session.globals.quiet {
         session.print(&format!("{} rolled back.", up::count(outcome.done.len(), "migration")));
     }
     Ok((target::document(&outcome, false), outcome.error))

@@ -9,6 +9,7 @@ use crate::{
     config::{Config, Profile, ShadowMode},
     db,
     error::{Error, Guard},
+    history::Target,
     migration::{MigrationSet, plan::Past},
     report::escape::log_text,
     secret::Secret,
@@ -60,13 +61,38 @@ pub(super) fn run(args: &Args, session: &mut Session) -> Result<u8, Error> {
     if !workspace.set.problems.is_empty() {
         return Err(Error::Input(workspace.set.problems.clone()));
     }
-    let drift = compare(session, &config, &workspace.set, args.shadow_url.clone(), !args.no_cache)?;
+    let (mut set, mut waiting) = (workspace.set, 0);
+    if let Some(past) = past(session, &config)? {
+        // What is not applied yet makes no difference that anybody should mend.
+        let all = set.migrations.len();
+        set.migrations.retain(|migration| past.get(migration.version).is_some());
+        waiting = all - set.migrations.len();
+    }
+    let mut drift = compare(session, &config, &set, args.shadow_url.clone(), !args.no_cache)?;
+    if waiting > 0 {
+        drift.notes.push(format!("{waiting} pending, which the target need not have yet"));
+    }
     if session.json() {
         session.print_json(&document(&drift));
     } else {
         session.print(&text(&drift));
     }
     Ok(u8::from(!drift.differences.is_empty()))
+}
+
+/// The history, where there is one that this role may read: else every file counts as applied.
+fn past(session: &Session, config: &Config) -> Result<Option<Past>, Error> {
+    let (settings, say) = (target::settings(config, None, None)?, target::say(session));
+    let (target, past) = Target::open(target::address(session)?, settings, target::who(session), &say)?;
+    let known = (target.facts().history && target.facts().readable) || !past.applied.is_empty();
+    Ok(known.then_some(past))
+}
+
+/// Whether the platform is there. Roles would not tell: all databases of a server share them.
+fn is_supabase(target: &mut db::Session) -> bool {
+    let schema = target.rows("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = 'auth'");
+    // Whatever kept it from answering, the comparison meets and tells.
+    schema.map_or(true, |rows| rows.value().is_some())
 }
 
 fn compare(
@@ -79,11 +105,8 @@ fn compare(
     let address = target::address(session)?;
     let mut target = db::connect(&address, "lockkeeper drift")?;
     let mut config = config.clone();
-    // On a plain server everything that Supabase brings would be missing, and would be called drift.
-    // Where it cannot be told, the configuration stands.
-    let supabase = target.rows("select 1 as found from pg_roles where rolname = 'supabase_admin'");
-    if config.profile == Profile::Supabase && supabase.is_ok_and(|rows| rows.value().is_none()) {
-        log::info!("the target has none of Supabase's roles: compared as a plain Postgres");
+    let foreign = config.profile == Profile::Supabase && !is_supabase(&mut target);
+    if foreign {
         config.profile = Profile::Postgres;
     }
     let request = Request {
@@ -100,7 +123,13 @@ fn compare(
         assertions: false,
         progress: &|line| session.say(line),
     };
-    shadow::drift(&request, &mut target)
+    let mut drift = shadow::drift(&request, &mut target)?;
+    if foreign {
+        drift
+            .notes
+            .push("the target is no Supabase database: compared as with profile = \"postgres\"".into());
+    }
+    Ok(drift)
 }
 
 fn document(drift: &Drift) -> serde_json::Value {

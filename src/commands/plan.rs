@@ -13,6 +13,9 @@ pub(crate) struct Args {
     /// Plan at most this many migrations.
     #[arg(long, value_name = "N")]
     pub(crate) steps: Option<usize>,
+    /// Refuse when the target's schema is not what its applied migrations give on a shadow.
+    #[arg(long)]
+    pub(crate) fail_on_drift: bool,
     /// Print a GitHub Actions matrix of the configured targets.
     #[arg(long)]
     pub(crate) matrix: bool,
@@ -24,7 +27,12 @@ pub(super) fn run(args: &Args, session: &mut Session) -> Result<u8, Error> {
         return matrix(session);
     }
     // A plan refuses nothing that only `up` must refuse: it shows it.
-    let options = up::Options { to: args.to, steps: args.steps, ..up::Options::default() };
+    let options = up::Options {
+        to: args.to,
+        steps: args.steps,
+        fail_on_drift: args.fail_on_drift,
+        ..up::Options::default()
+    };
     let outcome = up::preview(&options, session).map(|document| (document, None));
     target::conclude(session, Direction::Up, true, outcome)
 }

@@ -68,6 +68,7 @@ pub(super) struct Options {
     pub(super) steps: Option<usize>,
     pub(super) allow_out_of_order: bool,
     pub(super) allow_missing: bool,
+    pub(super) fail_on_drift: bool,
 }
 
 impl Options {
@@ -77,6 +78,7 @@ impl Options {
             steps: args.steps,
             allow_out_of_order: args.allow_out_of_order,
             allow_missing: args.allow_missing,
+            fail_on_drift: args.fail_on_drift,
         }
     }
 
@@ -105,15 +107,24 @@ fn deploy(args: &Args, session: &Session) -> Result<(Deploy, Option<Error>), Err
         true => drift::refuse(session, &config, set, past),
         false => Ok(()),
     };
-    let Some(outcome) = apply(&mut target, past, &work, &refuse, &|line| session.say(line))? else {
-        return Ok((Deploy::nothing(Direction::Up, false), None));
+    let newest = past.newest();
+    // What is refused is still to apply, and so is what the options leave out.
+    let waiting = Deploy {
+        pending: not_applied(set, &past).iter().map(|version| version.0).collect(),
+        ..Deploy::nothing(Direction::Up, false)
+    };
+    let outcome = match apply(&mut target, past, &work, &refuse, &|line| session.say(line)) {
+        Ok(Some(outcome)) => outcome,
+        Ok(None) => return Ok((waiting, None)),
+        Err(error) => return Ok((waiting, Some(error))),
     };
     let document = target::document(&outcome, false);
-    if outcome.error.is_none() && !session.json() {
+    if outcome.error.is_none() && !session.json() && !session.globals.quiet {
+        let newest = newest.max(outcome.done.iter().map(|done| done.version).max());
         session.print(&format!(
             "{} applied, {} is now the newest.",
             count(outcome.done.len(), "migration"),
-            outcome.done.last().map_or_else(|| "nothing".into(), |last| last.version.to_string())
+            newest.map_or_else(|| "nothing".into(), |version| version.to_string())
         ));
     }
     Ok((document, outcome.error))
@@ -155,9 +166,20 @@ pub(crate) fn apply(
         target::complete(target, set, &mut past)?;
         adopt(target, set, &past)?;
         let plan = decide(set, &past, options, target.facts())?;
-        Ok(target.apply(&plan.migrations, &past))
+        let mut left_out = not_applied(set, &past);
+        left_out.retain(|version| plan.migrations.iter().all(|planned| planned.version != *version));
+        let mut outcome = target.apply(&plan.migrations, &past);
+        outcome.pending.extend(left_out);
+        outcome.pending.sort_unstable();
+        Ok(outcome)
     })?;
     Ok(Some(outcome))
+}
+
+/// The files that are not applied, in order.
+fn not_applied(set: &MigrationSet, past: &Past) -> Vec<Version> {
+    let versions = set.migrations.iter().map(|migration| migration.version);
+    versions.filter(|version| past.get(*version).is_none()).collect()
 }
 
 /// What `up` would do, printed; nothing is created or changed.
@@ -172,6 +194,9 @@ pub(super) fn preview(options: &Options, session: &Session) -> Result<Deploy, Er
         Target::open(target::address(session)?, settings, target::who(session), &say)?;
     target::complete(&mut target, set, &mut past)?;
     let plan = decide(set, &past, &options.forward(&config), target.facts())?;
+    if options.fail_on_drift {
+        drift::refuse(session, &config, set, &past)?;
+    }
     tell(&|line| session.say(line), &plan);
     if !session.json() {
         let pending = plan.migrations.iter().map(|migration| migration.version).collect();

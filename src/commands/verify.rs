@@ -29,7 +29,7 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) no_invalid: bool,
     /// A query that counts, and what it must give: 'SQL = N' (repeatable).
-    #[arg(long, value_name = "SQL")]
+    #[arg(long, value_name = "SQL", num_args = 1..=3)]
     pub(crate) rows: Vec<String>,
     /// No row whose foreign key points nowhere.
     #[arg(long)]
@@ -69,9 +69,23 @@ pub(super) fn run(args: &Args, session: &mut Session) -> Result<u8, Error> {
     Ok(u8::from(!ok))
 }
 
+/// `'SQL' = N` in three words is the same as in one.
+fn joined(words: &[String]) -> Vec<String> {
+    let mut whole: Vec<String> = Vec::new();
+    for word in words {
+        match whole.last_mut() {
+            Some(last) if word.trim_start().starts_with('=') || last.trim_end().ends_with('=') => {
+                last.push(' ');
+                last.push_str(word);
+            }
+            _ => whole.push(word.clone()),
+        }
+    }
+    whole
+}
+
 fn wanted(args: &Args) -> Result<Wanted, Error> {
-    let rows: Option<Vec<(String, String)>> = args
-        .rows
+    let rows: Option<Vec<(String, String)>> = joined(&args.rows)
         .iter()
         .map(|text| {
             let (sql, expected) = text.rsplit_once('=')?;

@@ -2,6 +2,7 @@
 //!
 //! - [`event`] reads what started the run; pure.
 //! - [`client`] sends requests: the one file that knows `octocrab`, and with it `async`.
+//! - [`access`] tries what a token may do.
 //! - [`files`] asks what a pull request changes, [`comment`] keeps the one summary comment,
 //!   [`review`] the remarks on lines of the diff, [`deployments`] what a deploy did.
 //!
@@ -9,6 +10,7 @@
 //! theirs runs inside the runtime (the `postgres` client drives one of its own, and one inside
 //! another panics); and no `octocrab` type appears in a signature that others can see.
 
+mod access;
 mod blob;
 mod client;
 pub(crate) mod comment;

@@ -50,8 +50,7 @@ impl Target<'_> {
         if !self.facts.history || !self.facts.readable {
             return Ok(());
         }
-        let table = self.table("schema_migrations");
-        past::add_texts(&mut self.session, &table, past, versions)
+        past::add_texts(&mut self.session, &self.settings, past, versions)
             .map_err(|fault| unreadable(&self.address, fault))
     }
 

@@ -33,7 +33,7 @@ pub(super) fn upgrade(settings: &Settings, facts: &Facts) -> Option<String> {
     if settings.exposed && have == 0 {
         // An API must see no row even if somebody grants it the tables. Elsewhere this would only hide
         // the history from roles that are meant to read it.
-        for table in ["schema_migrations", "migration_runs", "history_steps"] {
+        for table in ["schema_migrations", "applied_texts", "migration_runs", "history_steps"] {
             sql.push_str(&format!("ALTER TABLE {schema}.{table} ENABLE ROW LEVEL SECURITY;\n"));
         }
     }

@@ -67,7 +67,7 @@ impl Target<'_> {
         let down = migration.down.as_ref();
         let mut sql = format!(
             "INSERT INTO {} (version, description, applied_at, applied_by, execution_time_ms, checksum, down_sql, \
-             down_checksum, up_sql) VALUES ({}, {}, pg_catalog.clock_timestamp(), {}, {milliseconds}, {}, {}, {}, {});",
+             down_checksum) VALUES ({}, {}, pg_catalog.clock_timestamp(), {}, {milliseconds}, {}, {}, {});",
             self.table("schema_migrations"),
             migration.version,
             literal(&migration.description),
@@ -75,15 +75,26 @@ impl Target<'_> {
             literal(&migration.up.checksum.0),
             maybe(down.map(|down| down.sql.as_str())),
             maybe(down.map(|down| down.checksum.0.as_str())),
-            literal(&migration.up.sql),
         );
+        sql.push_str(&self.text_row(migration.version, &migration.up.sql));
         sql.push_str(&self.mirror_up(migration));
         sql
     }
 
+    /// Keeps the UP as it was applied.
+    pub(super) fn text_row(&self, version: Version, up: &str) -> String {
+        format!(
+            "INSERT INTO {} (version, up_sql) VALUES ({version}, {}) \
+             ON CONFLICT (version) DO UPDATE SET up_sql = EXCLUDED.up_sql;",
+            self.table("applied_texts"),
+            literal(up)
+        )
+    }
+
     pub(super) fn reverted_row(&self, version: Version) -> String {
         format!(
-            "DELETE FROM {} WHERE version = {version};{}",
+            "DELETE FROM {} WHERE version = {version};DELETE FROM {} WHERE version = {version};{}",
+            self.table("applied_texts"),
             self.table("schema_migrations"),
             self.mirror_down(version)
         )
@@ -267,14 +278,14 @@ impl Target<'_> {
     fn accepted_row(&self, file: &Migration) -> String {
         let down = file.down.as_ref();
         format!(
-            "UPDATE {} SET description = {}, checksum = {}, up_sql = {}, down_sql = {}, down_checksum = {} WHERE version = {};",
+            "UPDATE {} SET description = {}, checksum = {}, down_sql = {}, down_checksum = {} WHERE version = {};{}",
             self.table("schema_migrations"),
             literal(&file.description),
             literal(&file.up.checksum.0),
-            literal(&file.up.sql),
             maybe(down.map(|down| down.sql.as_str())),
             maybe(down.map(|down| down.checksum.0.as_str())),
             file.version,
+            self.text_row(file.version, &file.up.sql),
         )
     }
 }

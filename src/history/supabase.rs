@@ -78,16 +78,16 @@ impl Target<'_> {
         };
         let down = file.and_then(|file| file.down.as_ref());
         format!(
-            "INSERT INTO {} (version, description, applied_by, checksum, up_sql, down_sql, down_checksum) \
-             VALUES ({}, {}, {}, {}, {}, {}, {}) ON CONFLICT (version) DO NOTHING;",
+            "INSERT INTO {} (version, description, applied_by, checksum, down_sql, down_checksum) \
+             VALUES ({}, {}, {}, {}, {}, {}) ON CONFLICT (version) DO NOTHING;{}",
             self.table("schema_migrations"),
             row.version,
             literal(&file.map_or_else(|| row.description(), |file| file.description.clone())),
             literal(APPLIER),
             maybe(checksum.as_deref()),
-            maybe(up),
             maybe(down.map(|down| down.sql.as_str())),
             maybe(down.map(|down| down.checksum.0.as_str())),
+            up.map(|text| self.text_row(row.version, text)).unwrap_or_default(),
         )
     }
 

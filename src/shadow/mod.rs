@@ -323,6 +323,15 @@ fn rehearse_on(
     Ok(())
 }
 
+/// The server programs that a shadow would be made with.
+///
+/// # Errors
+///
+/// If none are found that are new enough.
+pub(crate) fn installed(env: &Env, wanted: Option<u32>) -> Result<Binaries, Error> {
+    Binaries::find(env, wanted, OLDEST)
+}
+
 /// The differences between a target and what its migrations give on a shadow.
 ///
 /// # Errors

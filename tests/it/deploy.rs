@@ -61,11 +61,62 @@ fn up_applies_in_order_and_records() {
 #[test]
 fn steps_and_to_limit_what_is_applied() {
     let (project, database) = (three(), Database::create());
-    project.run_on(&database.url(), &["up", "--steps", "1"]).expect(0);
+    let ran = project.run_on(&database.url(), &["up", "--steps", "1", "--format", "json"]).expect(0);
     assert_eq!(versions(&database), ["20260101000001"]);
+    let waiting = serde_json::json!([20_260_101_000_002_i64, 20_260_101_000_003_i64]);
+    assert_eq!(ran.json()["pending"], waiting, "what the options leave out is still to apply");
     project.run_on(&database.url(), &["up", "--to", "20260101000002"]).expect(0);
     assert_eq!(versions(&database), ["20260101000001", "20260101000002"]);
     project.run_on(&database.url(), &["up", "--to", "20269999999999"]).expect(2);
+}
+
+#[test]
+fn the_table_of_what_is_applied_has_the_promised_columns() {
+    let (project, database) = (three(), Database::create());
+    let ran = project.run_on(&database.url(), &["up", "-q"]).expect(0);
+    assert_eq!(ran.stdout, "", "quiet");
+    let columns = "SELECT concat_ws(' ', column_name, data_type, is_nullable, column_default) FROM information_schema.columns \
+                   WHERE table_schema = 'lockkeeper' AND table_name = 'schema_migrations' ORDER BY ordinal_position";
+    assert_eq!(
+        database.column(columns),
+        [
+            "version bigint NO",
+            "description text NO",
+            "applied_at timestamp with time zone NO now()",
+            "applied_by text YES",
+            "execution_time_ms integer YES",
+            "checksum text YES",
+            "down_sql text YES",
+            "down_checksum text YES",
+        ]
+    );
+    // The texts live beside it, and go with the row.
+    assert_eq!(database.value("SELECT count(*) FROM lockkeeper.applied_texts"), "3");
+    project.run_on(&database.url(), &["down"]).expect(0);
+    assert_eq!(database.value("SELECT count(*) FROM lockkeeper.applied_texts"), "2");
+    // A role that may not read them still sees what is applied.
+    database.execute(
+        "DO $$ BEGIN CREATE ROLE half LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$; \
+         GRANT USAGE ON SCHEMA lockkeeper TO half; \
+         GRANT SELECT ON lockkeeper.schema_migrations, lockkeeper.migration_runs, lockkeeper.history_steps TO half",
+    );
+    let path = "migrations/20260101000001_one.sql";
+    let text = std::fs::read_to_string(project.path().join(path)).unwrap();
+    project.write(path, &format!("{text}\nSELECT 1;"));
+    let url = database.url().replace("postgres@", "half@");
+    project.run_on(&url, &["status"]).expect(0);
+}
+
+#[test]
+fn doctor_looks_beyond_the_database() {
+    let (project, database) = (Project::new(), Database::create());
+    project.write("migrations/.keep", "");
+    let ran = project.run_on(&database.url(), &["doctor"]).expect(0);
+    assert!(ran.stdout.contains("can run a shadow"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("not verified there is no GitHub token"), "{}", ran.stdout);
+    let ran =
+        project.run_on("postgres://postgres@127.0.0.1:1/none", &["doctor", "--format", "json"]).expect(3);
+    assert_eq!(ran.json()["checks"][0]["result"], "failed");
 }
 
 #[test]
@@ -461,6 +512,8 @@ fn verify_answers_questions() {
         "SELECT count(*) FROM one = 0",
     ];
     project.run_on(&url, &good).expect(0);
+    let words = ["verify", "--rows", "SELECT count(*) FROM one", "=", "0", "--table", "one"];
+    project.run_on(&url, &words).expect(0);
     for bad in [
         ["--table", "nope"],
         ["--column", "one.note:int"],

@@ -145,3 +145,24 @@ fn wait(done: impl Fn() -> bool, what: &str) {
     }
     panic!("waited in vain: {what}");
 }
+
+/// A target that is no Supabase is not told to become one; what is pending is no drift; and a deploy
+/// can be made to refuse what is.
+#[test]
+fn drift_is_what_nobody_wrote_down() {
+    let (project, database) = (Project::new(), Database::create());
+    let url = database.url();
+    project.migration("1_a", "CREATE TABLE a (id int PRIMARY KEY);", "DROP TABLE a;");
+    project.run_on(&url, &["up"]).expect(0);
+    project.migration("2_b", "CREATE TABLE b (id int PRIMARY KEY);", "DROP TABLE b;");
+    let ran = project.run_on(&url, &["drift"]).expect(0);
+    assert!(ran.stdout.contains("no drift"), "{ran:?}");
+    database.execute("ALTER TABLE a ADD COLUMN by_hand int");
+    let ran = project.run_on(&url, &["drift", "--format", "json"]).expect(1);
+    assert_eq!(ran.json()["differences"].as_array().unwrap().len(), 1, "{ran:?}");
+    project.run_on(&url, &["plan", "--fail-on-drift"]).expect(7);
+    let ran = project.run_on(&url, &["up", "--fail-on-drift", "--format", "json"]).expect(7).says("by_hand");
+    assert_eq!(ran.json()["pending"], serde_json::json!([2]));
+    database.execute("ALTER TABLE a DROP COLUMN by_hand");
+    project.run_on(&url, &["up", "--fail-on-drift"]).expect(0);
+}

@@ -11,7 +11,13 @@ CREATE TABLE IF NOT EXISTS {s}.schema_migrations (
     down_sql text,
     down_checksum text
 );
-ALTER TABLE {s}.schema_migrations ADD COLUMN IF NOT EXISTS up_sql text;
+
+-- The UP of each applied version as it ran: to tell a changed comment from a changed statement, and to
+-- give back a file that is gone. A table of its own, so that the one above keeps the shape it promises.
+CREATE TABLE IF NOT EXISTS {s}.applied_texts (
+    version bigint PRIMARY KEY,
+    up_sql text NOT NULL
+);
 
 -- Every attempt, one row an event, never changed.
 CREATE TABLE IF NOT EXISTS {s}.migration_runs (
@@ -59,14 +65,14 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON {s}.migration_runs
     FOR EACH ROW EXECUTE FUNCTION {s}.refuse_change();
 
 -- Should the schema be exposed by an API: no grants.
-REVOKE ALL ON {s}.schema_migrations, {s}.migration_runs, {s}.history_steps FROM PUBLIC;
+REVOKE ALL ON {s}.schema_migrations, {s}.applied_texts, {s}.migration_runs, {s}.history_steps FROM PUBLIC;
 REVOKE ALL ON FUNCTION {s}.refuse_change() FROM PUBLIC;
 DO $do$
 DECLARE
     api text;
 BEGIN
     FOR api IN SELECT rolname FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role') LOOP
-        EXECUTE format('REVOKE ALL ON {s}.schema_migrations, {s}.migration_runs, {s}.history_steps FROM %I', api);
+        EXECUTE format('REVOKE ALL ON {s}.schema_migrations, {s}.applied_texts, {s}.migration_runs, {s}.history_steps FROM %I', api);
         EXECUTE format('REVOKE ALL ON FUNCTION {s}.refuse_change() FROM %I', api);
     END LOOP;
 END
