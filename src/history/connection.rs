@@ -55,7 +55,7 @@ pub(crate) struct Facts {
     pub(crate) database: String,
     pub(crate) role: String,
     pub(crate) superuser: bool,
-    /// The role is there under which Supabase's API serves whoever asks.
+    /// The platform is there, and the role under which Supabase's API serves whoever asks.
     pub(crate) api_roles: bool,
     pub(crate) can_create: bool,
     pub(crate) in_recovery: bool,

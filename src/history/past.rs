@@ -176,7 +176,9 @@ BEGIN
         'facts', json_build_object(
             'server_version_num', current_setting('server_version_num')::integer,
             'server_version', current_setting('server_version'),
-            'api_roles', EXISTS (SELECT FROM pg_roles WHERE rolname = 'anon'),
+            -- All databases of a server share the role; the platform's schema is this one's own.
+            'api_roles', EXISTS (SELECT FROM pg_roles WHERE rolname = 'anon')
+                         AND EXISTS (SELECT FROM pg_namespace WHERE nspname = 'auth'),
             'database', current_database(), 'role', current_user,
             'superuser', (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
             'can_create', has_database_privilege(current_database(), 'CREATE'),

@@ -107,6 +107,19 @@ fn the_table_of_what_is_applied_has_the_promised_columns() {
     project.run_on(&url, &["status"]).expect(0);
 }
 
+/// What only Supabase's API makes dangerous is an error where that API is.
+#[test]
+fn up_checks_for_the_database_that_it_meets() {
+    let (project, database) = (Project::new(), Database::create());
+    project.migration(ONE, "CREATE TABLE one (id bigint PRIMARY KEY);", "DROP TABLE one;");
+    project.run_on(&database.url(), &["up"]).expect(0);
+    database.execute(
+        "DO $$ BEGIN CREATE ROLE anon; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$; CREATE SCHEMA auth",
+    );
+    project.migration(TWO, "CREATE TABLE two (id bigint PRIMARY KEY);", "DROP TABLE two;");
+    project.run_on(&database.url(), &["up"]).expect(7).says("rls-not-enabled");
+}
+
 #[test]
 fn doctor_looks_beyond_the_database() {
     let (project, database) = (Project::new(), Database::create());
