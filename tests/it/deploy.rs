@@ -319,7 +319,7 @@ fn files_cannot_leak_into_each_other_or_into_the_history() {
     let (project, database) = (Project::new(), Database::create());
     database.execute("DO $$ BEGIN CREATE ROLE weak; EXCEPTION WHEN duplicate_object THEN NULL; END $$; GRANT CREATE ON SCHEMA public TO weak;");
     let leak = "SET search_path = pg_temp;\nSELECT set_config('work_mem', '65kB', false);\nSET ROLE weak;\n\
-                CREATE TEMP TABLE mine (id int);\nSET statement_timeout = 1;";
+                CREATE TEMP TABLE mine (id int);\nSET statement_timeout = 50;";
     project.migration(ONE, leak, "SELECT 1;");
     let look = "CREATE TABLE seen AS SELECT current_user AS role, current_setting('search_path') AS path, \
                 current_setting('work_mem') AS memory, to_regclass('pg_temp.mine') IS NULL AS clean;";
