@@ -134,8 +134,9 @@ impl<'a> Run<'a> {
                 let span = piece.body.clone();
                 let unit = Unit { at, nesting: Nesting::Top, span, text: text.to_owned(), node };
                 for inner in self.inside(&unit, &session) {
-                    if let Inside::Unit(inner) = inner {
-                        self.catalog.apply(&inner, &mut session);
+                    match inner {
+                        Inside::Unit(inner) => self.catalog.apply(&inner, &mut session),
+                        Inside::Opaque(_) => self.catalog.assume(&unit.text),
                     }
                 }
                 self.catalog.apply(&unit, &mut session);
@@ -235,6 +236,7 @@ impl<'a> Run<'a> {
                 Inside::Opaque(why) => {
                     let message = format!("{why}: what it runs was not checked");
                     self.sink(&catalog::opaque_sql::RULE, unit.at, unit.span.clone()).report(message);
+                    self.catalog.assume(&unit.text);
                 }
             }
         }

@@ -212,3 +212,14 @@ impl Catalog {
         self.extensions.values_mut().for_each(|extension| extension.born = None);
     }
 }
+
+impl Catalog {
+    /// Takes note of what a statement that cannot be read may have done: a loop that switches row
+    /// level security on for the tables that it finds has probably found them.
+    pub(crate) fn assume(&mut self, text: &str) {
+        if text.to_lowercase().contains("enable row level security") {
+            let tables = self.relations.values_mut().filter(|relation| relation.kind.holds_rows());
+            tables.for_each(|table| table.rls = true);
+        }
+    }
+}

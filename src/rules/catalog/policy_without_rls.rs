@@ -20,6 +20,7 @@ pub(super) static RULE: Rule = Rule {
         "create table app.t (id bigint primary key);\ncreate policy t_read on app.t for select to authenticated using (id > 0);",
     ],
     good: &[
+        "create policy todo_own on app.todo for select to authenticated using (id > 0);\ndo $$ declare t text := 'todo'; begin execute format('alter table app.%I enable row level security', t); end $$;",
         "create policy todo_own on app.todo for select to authenticated using (owner_id = (select auth.uid()));\nalter table app.todo enable row level security;",
         "create policy todo_own on app.todo for select to authenticated using (id > 0);\ndrop policy todo_own on app.todo;",
         "alter table app.todo enable row level security;\ncreate policy todo_own on app.todo for select to authenticated using (owner_id = (select auth.uid()));",
