@@ -15,7 +15,7 @@ use crate::{
 const DEFAULT_FILE: &str = "lockkeeper.toml";
 
 /// Major versions of Postgres whose behaviour is known here.
-pub(crate) const KNOWN_VERSIONS: std::ops::RangeInclusive<u32> = 12..=18;
+pub(crate) const KNOWN_VERSIONS: std::ops::RangeInclusive<u32> = 10..=18;
 
 /// The tables and the key that a complaint is about.
 type Key = &'static [&'static str];
@@ -399,7 +399,7 @@ wave = 1
             Mend the line; `lockkeeper check --print-config` shows every key.
         lockkeeper.toml:3: duplicate key
             Mend the line; `lockkeeper check --print-config` shows every key.
-        lockkeeper.toml:2: Postgres 9 is not known here: 12 to 18 are
+        lockkeeper.toml:2: Postgres 9 is not known here: 10 to 18 are
             Write the major version of the target, such as 15.
         lockkeeper.toml:2: invalid type: string "15", expected u32
             Mend the line; `lockkeeper check --print-config` shows every key.

@@ -94,8 +94,22 @@ pub(super) fn assemble(files: Files) -> Migration {
     {
         problems.extend(cli_runs_down(layout, down));
     }
+    problems.extend(migration.directives.iter().filter_map(unread_backfill));
     problems.sort_by(|a, b| a.place.cmp(&b.place));
     Migration { up, down, problems, ..migration }
+}
+
+/// A backfill that is not understood must not run as the one transaction that it was meant to avoid.
+fn unread_backfill(directive: &Directive) -> Option<Problem> {
+    let DirectiveKind::Unknown { text, why } = &directive.kind else { return None };
+    let name = text.split_ascii_whitespace().next()?;
+    name.eq_ignore_ascii_case("backfill").then(|| Problem {
+        rule: "unknown-directive",
+        place: directive.place.clone(),
+        what: format!("the backfill directive is not understood: {why}"),
+        remedy: "Write `-- lockkeeper: backfill table=<table> key=<key> batch=5000 pause=50ms` above an UPDATE or DELETE.".into(),
+        unreadable: false,
+    })
 }
 
 fn make(direction: Direction, file: &Arc<SourceFile>, raw: Raw) -> Section {

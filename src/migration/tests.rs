@@ -583,3 +583,17 @@ fn whatever_the_text_nothing_panics_and_nothing_is_invented() {
         }
     }
 }
+
+#[test]
+fn a_backfill_that_is_not_understood_is_refused() {
+    let set = load(&[(
+        "1_a.sql",
+        "-- lockkeeper: backfill table=t batch=lots\nupdate t set a = 1 where a is null;",
+    )]);
+    let told = problems(&set);
+    assert!(
+        told.starts_with("m/1_a.sql:1:4 unknown-directive: the backfill directive is not understood"),
+        "{told}"
+    );
+    assert_eq!(problems(&load(&[("1_a.sql", "-- lockkeeper: lock-timeout soon\nselect 1;")])), "");
+}

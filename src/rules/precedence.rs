@@ -63,8 +63,8 @@ pub(super) fn apply(findings: &mut Vec<Finding>) {
     });
 }
 
-/// Numbers of the findings that can speak of one thing: those of one statement, and those at the end
-/// of the change about one object.
+/// Numbers of the findings that can speak of one thing: those of one statement, and those about one
+/// object that are judged together wherever they stand.
 fn groups(findings: &[Finding]) -> Vec<Vec<usize>> {
     let mut by_statement: HashMap<_, Vec<usize>> = HashMap::new();
     let mut by_object: HashMap<_, Vec<usize>> = HashMap::new();
@@ -73,9 +73,10 @@ fn groups(findings: &[Finding]) -> Vec<Vec<usize>> {
             let statement = (&finding.place.file, finding.section, finding.statement);
             by_statement.entry(statement).or_default().push(at);
         }
-        if OF_THE_END.contains(&finding.rule)
-            && let Some(object) = &finding.object
-        {
+        let far = OF_THE_END.contains(&finding.rule)
+            || finding.rule == "drop-table"
+            || ENDS_WITH_ITS_TABLE.contains(&finding.rule);
+        if far && let Some(object) = &finding.object {
             by_object.entry(object).or_default().push(at);
         }
     }

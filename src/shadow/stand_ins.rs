@@ -16,7 +16,7 @@ const TYPES: [&str; 2] = ["geometry", "geography"];
 pub(super) fn for_shadow(sql: &str) -> Cow<'_, str> {
     let lower = sql.to_ascii_lowercase();
     let holds = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-    if !holds(&METHODS) && !holds(&TYPES) && !(lower.contains("extension") && lower.contains("version")) {
+    if !(holds(&METHODS) || holds(&TYPES) || lower.contains("extension") && lower.contains("version")) {
         return Cow::Borrowed(sql);
     }
     let mut text = sql.as_bytes().to_vec();

@@ -40,7 +40,8 @@ fn deep_nesting_is_read_or_is_one_finding() {
         ("", "1", " + 1"),
         ("", "1", "::int"),
     ] {
-        let report = check_text(&nested(open, inner, close, 500));
+        // Postgres' parser has a limit of its own, which a debug build meets sooner.
+        let report = check_text(&nested(open, inner, close, 200));
         assert_eq!(of_rule(&report, "parse-error").len(), 0, "{open}: {report}");
         let report = check_text(&nested(open, inner, close, 10_000));
         assert!(of_rule(&report, "parse-error").len() <= 1, "{open}");
