@@ -63,7 +63,12 @@ impl RunFolder {
         folder.keeper = Some(keeper(&folder.path)?);
         let uid = folder.attempt(|path| fs::metadata(path).map(|data| data.uid()))?;
         folder.user = User::to_run_as(uid)?;
-        folder.attempt(|path| fs::write(path.join(MARKER), identity(std::process::id())))?;
+        // Written elsewhere first: half a marker would read as that of a run that is gone.
+        folder.attempt(|path| {
+            let unfinished = path.join("owner.new");
+            fs::write(&unfinished, identity(std::process::id()))?;
+            fs::rename(unfinished, path.join(MARKER))
+        })?;
         sweep(&parent, uid);
         // Whom the server runs as must get through, nobody may list.
         folder.attempt(|path| fs::set_permissions(path, fs::Permissions::from_mode(0o711)))?;
@@ -266,7 +271,10 @@ mod tests {
         fs::create_dir(&alive).unwrap();
         fs::write(dead.join(MARKER), "1 0").unwrap();
         fs::write(alive.join(MARKER), identity(std::process::id())).unwrap();
+        let unmarked = parent.path().join(format!("{PREFIX}unmarked"));
+        fs::create_dir(&unmarked).unwrap();
+        fs::write(unmarked.join("owner.new"), "").unwrap();
         sweep(parent.path(), uid);
-        assert!(!dead.exists() && alive.exists());
+        assert!(!dead.exists() && alive.exists() && unmarked.exists());
     }
 }
