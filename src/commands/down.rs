@@ -4,12 +4,12 @@ use super::{Session, target, up};
 use crate::{
     error::{Error, Guard},
     finding::Direction,
-    history::{Loss, Outcome, Target},
+    history::{Loss, Outcome, Target, is_transactional_down},
     migration::{
         MigrationSet, Version,
-        plan::{self, Back, BackOptions, DownFrom, Past},
+        plan::{self, Back, BackOptions, BackStep, DownFrom, Past},
     },
-    report::deploy::Deploy,
+    report::deploy::{Deploy, Planned},
 };
 
 /// Roll migrations back, newest first.
@@ -91,6 +91,7 @@ fn roll_back(args: &Args, session: &Session) -> Result<(Deploy, Option<Error>), 
         return Ok((
             Deploy {
                 pending: plan.steps.iter().map(|step| step.version.0).collect(),
+                plan: Some(plan.steps.iter().map(|step| planned(step, set, &losses)).collect()),
                 ..Deploy::nothing(Direction::Down, true)
             },
             None,
@@ -102,6 +103,22 @@ fn roll_back(args: &Args, session: &Session) -> Result<(Deploy, Option<Error>), 
         session.print(&format!("{} rolled back.", up::count(outcome.done.len(), "migration")));
     }
     Ok((target::document(&outcome, false), outcome.error))
+}
+
+/// The JSON of one migration that would be rolled back.
+fn planned(step: &BackStep, set: &MigrationSet, losses: &[Loss]) -> Planned {
+    let file = set.get(step.version);
+    let section = step.section.as_ref();
+    Planned {
+        version: step.version.0,
+        description: step.description.clone(),
+        file: file.map(|migration| migration.path.clone()),
+        transactional: section.is_none_or(is_transactional_down),
+        statements: section.map_or(0, |section| section.cut.statements().count()),
+        down: None,
+        locks: Vec::new(),
+        loses: losses.iter().filter(|loss| loss.version == step.version).map(ToString::to_string).collect(),
+    }
 }
 
 /// What a rollback may lose.

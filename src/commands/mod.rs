@@ -26,7 +26,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 pub(crate) use session::Session;
 
 pub(crate) use crate::env::Env;
-use crate::error::Error;
+use crate::{error::Error, report::deploy::Told};
 
 /// Check, apply and roll back Postgres migrations without blocking anyone.
 #[derive(Debug, Parser)]
@@ -120,8 +120,12 @@ pub fn run(
             if code == 2 && asks_for_json(&arguments) {
                 let text = error.to_string();
                 let (message, help) = text.split_once('\n').unwrap_or((&text, ""));
-                let message = message.trim_start_matches("error: ");
-                session::print_document(&session::error_document(message, help.trim(), code));
+                let told = Told {
+                    message: message.trim_start_matches("error: ").to_owned(),
+                    help: help.trim().to_owned(),
+                    exit_code: code,
+                };
+                session::print_document(&session::error_document(&told));
             }
             // Nowhere is left to say that the terminal is gone.
             let _ = error.print();

@@ -7,14 +7,21 @@ use std::{
 };
 
 use super::{Color, Command, Format, Globals};
-use crate::{config::Config, env::Env, error::Error, report::escape, rules, workspace::Workspace};
+use crate::{
+    config::Config,
+    env::Env,
+    error::Error,
+    report::{deploy::Told, escape},
+    rules,
+    workspace::Workspace,
+};
 
 /// What `--format json` prints of a run that ended in an error.
-pub(super) fn error_document(message: &str, help: &str, exit_code: u8) -> serde_json::Value {
+pub(super) fn error_document(error: &Told) -> serde_json::Value {
     serde_json::json!({
         "schema": 1,
         "tool": { "name": "lockkeeper", "version": env!("CARGO_PKG_VERSION") },
-        "error": { "message": message, "help": help, "exit_code": exit_code },
+        "error": error,
     })
 }
 
@@ -160,7 +167,7 @@ impl Session {
     /// The one JSON document, where an error kept a command from printing its own.
     pub(super) fn print_error(&self, error: &Error) {
         if self.json() && !self.printed.get() {
-            self.print_json(&error_document(&error.to_string(), &error.remedy(), error.exit_code()));
+            self.print_json(&error_document(&error.into()));
         }
     }
 

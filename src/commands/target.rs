@@ -14,7 +14,7 @@ use crate::{
         plan::{self, Past},
     },
     report::{
-        deploy::{Applied, Deploy, Failed},
+        deploy::{Applied, Deploy, Failed, Told},
         escape,
     },
     supabase,
@@ -95,7 +95,7 @@ pub(super) fn who(session: &Session) -> Who {
         }
         _ => None,
     };
-    let actor = ["GITHUB_ACTOR", "LOCKKEEPER_ACTOR", "USER", "USERNAME"].into_iter().find_map(text);
+    let actor = ["GITHUB_ACTOR", "LOCKKEEPER_ACTOR", "USER", "LOGNAME"].into_iter().find_map(text);
     Who {
         actor: actor.unwrap_or_else(|| "unknown".into()),
         run: text("GITHUB_RUN_ID").unwrap_or_else(|| std::process::id().to_string()),
@@ -165,10 +165,11 @@ pub(super) fn conclude(
     dry_run: bool,
     outcome: Result<(Deploy, Option<Error>), Error>,
 ) -> Result<u8, Error> {
-    let (document, error) = match outcome {
+    let (mut document, error) = match outcome {
         Ok(found) => found,
         Err(error) => (Deploy::nothing(direction, dry_run), Some(error)),
     };
+    document.error = error.as_ref().map(Told::from);
     if session.json() {
         session.print_json(&document);
     }
@@ -180,7 +181,7 @@ pub(super) fn conclude(
 
 /// The body of the webhook.
 #[derive(Serialize)]
-struct Told<'a> {
+struct Body<'a> {
     schema: u32,
     event: &'a str,
     /// `applied`, `rolled-back` or `failed`.
@@ -208,7 +209,7 @@ fn tell_webhook(session: &Session, deploy: &Deploy, stopped: bool) {
         (false, _) => "applied",
     };
     let Who { actor, run_url, commit_sha, .. } = who(session);
-    let told = Told {
+    let told = Body {
         schema: 1,
         event: &deploy.direction,
         outcome,

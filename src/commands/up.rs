@@ -1,19 +1,19 @@
 //! Apply what is pending.
 
-use std::collections::BTreeMap;
-
 use super::{Session, check, drift, target};
 use crate::{
     config::{Config, OutOfOrder, Profile},
     error::{Error, Guard},
     finding::Direction,
     history::{Facts, Outcome, Target, is_transactional},
-    lock::HeldLock,
     migration::{
-        MigrationSet, Version,
+        Migration, MigrationSet, Version,
         plan::{self, Forward, ForwardOptions, Past},
     },
-    report::{deploy::Deploy, escape},
+    report::{
+        deploy::{Deploy, Lock, Planned, Told},
+        escape,
+    },
 };
 
 /// Apply pending migrations, oldest first.
@@ -158,7 +158,7 @@ pub(crate) fn apply(
     }
     refuse(&past)?;
     if !skip_check {
-        refuse_errors(config, set, &plan, target.facts())?;
+        refusal(&forecast(config, set, &plan, target.facts()))?;
     }
     refuse_read_only(target.facts(), &plan)?;
     let outcome = target.exclusively(|target, mut past| {
@@ -198,16 +198,44 @@ pub(super) fn preview(options: &Options, session: &Session) -> Result<Deploy, Er
         drift::refuse(session, &config, set, &past)?;
     }
     tell(&|line| session.say(line), &plan);
+    let forecast = forecast(&config, set, &plan, target.facts());
+    let refusal = refusal(&forecast).err();
     if !session.json() {
-        let pending = plan.migrations.iter().map(|migration| migration.version).collect();
-        let pg = config.postgres.version.unwrap_or(target.facts().server_version_num / 10_000);
-        let locks = check::strongest_locks(&config, set, &pending, pg);
-        session.print(&escape::log_text(&text(&plan, &past, &locks)));
+        let mut shown = text(&plan, &past, &forecast);
+        if let Some(refusal) = &refusal {
+            shown.push_str(&format!("`up` would refuse to begin: {refusal}\n  help: {}\n", refusal.remedy()));
+        }
+        session.print(&escape::log_text(shown.trim_end()));
     }
     Ok(Deploy {
         pending: plan.migrations.iter().map(|migration| migration.version.0).collect(),
+        plan: Some(plan.migrations.iter().map(|migration| planned(migration, &forecast)).collect()),
+        refusal: refusal.as_ref().map(Told::from),
         ..Deploy::nothing(Direction::Up, true)
     })
+}
+
+/// The JSON of one migration that would run.
+fn planned(migration: &Migration, forecast: &check::Forecast) -> Planned {
+    let down = match (&migration.irreversible, migration.has_down()) {
+        (Some(_), _) => "irreversible",
+        (None, true) => "yes",
+        (None, false) => "no",
+    };
+    let locks = forecast.locks.get(&migration.version).map(Vec::as_slice).unwrap_or_default();
+    Planned {
+        version: migration.version.0,
+        description: migration.description.clone(),
+        file: Some(migration.path.clone()),
+        transactional: is_transactional(migration),
+        statements: migration.up.cut.statements().count(),
+        down: Some(down.into()),
+        locks: locks
+            .iter()
+            .map(|lock| Lock { object: lock.object.clone(), mode: lock.mode.as_str().into() })
+            .collect(),
+        loses: Vec::new(),
+    }
 }
 
 fn decide<'a>(
@@ -263,23 +291,24 @@ pub(super) fn adopt(target: &mut Target<'_>, set: &MigrationSet, past: &Past) ->
     target.adopt(set, &foreign).map(drop)
 }
 
-/// Refuses what `check` calls an error, read without a shadow.
-fn refuse_errors(
-    config: &Config,
-    set: &MigrationSet,
-    plan: &Forward<'_>,
-    facts: &Facts,
-) -> Result<(), Error> {
+/// What the rules say of the plan, for this target.
+fn forecast(config: &Config, set: &MigrationSet, plan: &Forward<'_>, facts: &Facts) -> check::Forecast {
+    if plan.migrations.is_empty() {
+        return check::Forecast::default();
+    }
     let pending = plan.migrations.iter().map(|migration| migration.version).collect();
     let pg = config.postgres.version.unwrap_or(facts.server_version_num / 10_000);
     // Where nobody serves the schema through Supabase's API, what it would let through is no danger.
     let profile = if facts.api_roles { config.profile } else { Profile::Postgres };
-    let config = Config { profile, ..config.clone() };
-    let errors = check::errors_of(&config, set, &pending, pg);
-    if errors.is_empty() {
+    check::forecast(&Config { profile, ..config.clone() }, set, &pending, pg)
+}
+
+/// Refuses what `check` calls an error, read without a shadow.
+fn refusal(forecast: &check::Forecast) -> Result<(), Error> {
+    if forecast.errors.is_empty() {
         return Ok(());
     }
-    let lines = errors.iter().map(|finding| {
+    let lines = forecast.errors.iter().map(|finding| {
         let place = &finding.place;
         format!("{}:{}:{}: {} [{}]", place.file, place.line, place.column, finding.message, finding.rule)
     });
@@ -324,7 +353,7 @@ fn nothing_to_do(past: &Past) -> String {
 }
 
 /// The plan for a person.
-fn text(plan: &Forward<'_>, past: &Past, locks: &BTreeMap<Version, HeldLock>) -> String {
+fn text(plan: &Forward<'_>, past: &Past, forecast: &check::Forecast) -> String {
     if plan.migrations.is_empty() {
         return nothing_to_do(past);
     }
@@ -342,7 +371,7 @@ fn text(plan: &Forward<'_>, past: &Past, locks: &BTreeMap<Version, HeldLock>) ->
             (None, false) => "no DOWN",
         };
         out.push_str(&format!("  {}  {}  ({how}; {down})\n", migration.version, migration.description));
-        if let Some(lock) = locks.get(&migration.version) {
+        for lock in forecast.locks.get(&migration.version).into_iter().flatten() {
             out.push_str(&format!("    takes {} on {}: {}\n", lock.mode, lock.object, lock.mode.who_waits()));
         }
     }

@@ -117,3 +117,9 @@ pub(super) fn no_section() -> Section {
 pub(crate) fn is_transactional(migration: &Migration) -> bool {
     up_modes(migration).iter().all(Option::is_none)
 }
+
+/// Whether a text runs as one transaction on its way down.
+pub(crate) fn is_transactional_down(section: &Section) -> bool {
+    let off = directives_in(section).contains(&DirectiveKind::TransactionOff);
+    sql::modes(&section.sql, &section.cut, off).iter().all(Option::is_none)
+}

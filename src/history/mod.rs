@@ -24,6 +24,6 @@ mod transaction;
 pub(crate) use apply::Outcome;
 pub(crate) use connection::{Facts, Settings, Target, Who};
 pub(crate) use inspect::{Check, Wanted};
-pub(crate) use job::is_transactional;
+pub(crate) use job::{is_transactional, is_transactional_down};
 pub(crate) use loss::Loss;
 pub(crate) use record::{Manual, Repair};

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde::{Deserialize, Serialize};
 
 use super::{count, escape, markdown::Frame, milliseconds};
-use crate::finding::Direction;
+use crate::{error::Error, finding::Direction};
 
 /// The document of `up --format json` and `down --format json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,6 +21,55 @@ pub(crate) struct Deploy {
     /// Versions still to apply; of a dry run, those it would.
     #[serde(default)]
     pub(crate) pending: Vec<i64>,
+    /// Of a dry run: each migration that would run, in the order in which it would.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) plan: Option<Vec<Planned>>,
+    /// Of a dry run: why the real one would refuse to begin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) refusal: Option<Told>,
+    /// Why it stopped, where it did not end well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) error: Option<Told>,
+}
+
+/// An error as JSON has it; the same everywhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Told {
+    pub(crate) message: String,
+    pub(crate) help: String,
+    pub(crate) exit_code: u8,
+}
+
+impl From<&Error> for Told {
+    fn from(error: &Error) -> Self {
+        Self { message: error.to_string(), help: error.remedy(), exit_code: error.exit_code() }
+    }
+}
+
+/// One migration that would run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Planned {
+    pub(crate) version: i64,
+    pub(crate) description: String,
+    /// `None` where a stored text would run, whose file is not asked for.
+    pub(crate) file: Option<String>,
+    pub(crate) transactional: bool,
+    pub(crate) statements: usize,
+    /// `yes`, `no` or `irreversible`; of a way down `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) down: Option<String>,
+    /// The strongest lock on each relation that is there already, as the rules know it.
+    pub(crate) locks: Vec<Lock>,
+    /// What a way down would lose, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) loses: Vec<String>,
+}
+
+/// A lock on a relation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Lock {
+    pub(crate) object: String,
+    pub(crate) mode: String,
 }
 
 /// One migration that went up, or down.
@@ -68,7 +117,17 @@ impl Deploy {
     /// An outcome with nothing in it, for a command that stopped before it began.
     pub(crate) fn nothing(direction: Direction, dry_run: bool) -> Self {
         let direction = direction.as_str().into();
-        Self { schema: 1, direction, dry_run, applied: Vec::new(), failed: None, pending: Vec::new() }
+        Self {
+            schema: 1,
+            direction,
+            dry_run,
+            applied: Vec::new(),
+            failed: None,
+            pending: Vec::new(),
+            plan: None,
+            refusal: None,
+            error: None,
+        }
     }
 
     /// The job summary, and the comment on the merged pull request.

@@ -7,6 +7,7 @@ mod create;
 mod deploy;
 mod library;
 mod patterns;
+mod plan;
 mod robust;
 mod shadow;
 mod steps;

@@ -192,36 +192,43 @@ pub(super) fn report(
     Ok((report, config))
 }
 
-/// The findings at level error of migrations that are about to be applied, read without a shadow:
-/// what `up` refuses. `pending` is the change; every other file of the set below it is history.
-pub(crate) fn errors_of(
-    config: &Config,
-    set: &MigrationSet,
-    pending: &BTreeSet<Version>,
-    pg: u32,
-) -> Vec<Finding> {
-    let judged = judge(config, set, pending, pg);
-    judged.findings.into_iter().filter(|finding| finding.severity == Severity::Error).collect()
+/// What the rules say of migrations that are about to be applied, read without a shadow.
+#[derive(Debug, Default)]
+pub(crate) struct Forecast {
+    /// What `up` refuses.
+    pub(crate) errors: Vec<Finding>,
+    /// The strongest lock that each of them is known to take on each relation that is there before
+    /// it, strongest first.
+    pub(crate) locks: BTreeMap<Version, Vec<HeldLock>>,
 }
 
-/// The strongest lock that each of them is known to take on a relation that is there before it.
-pub(crate) fn strongest_locks(
+/// Judges `pending`, the change; every other file of the set below it is history.
+pub(crate) fn forecast(
     config: &Config,
     set: &MigrationSet,
     pending: &BTreeSet<Version>,
     pg: u32,
-) -> BTreeMap<Version, HeldLock> {
+) -> Forecast {
     let judged = judge(config, set, pending, pg);
     let files = set
         .migrations
         .iter()
         .filter(|file| pending.contains(&file.version) && rules::is_checked(config, file));
-    let strongest = |facts: &Vec<rules::Facts>| {
-        let claims = facts.iter().flat_map(|fact| &fact.claims).filter(|claim| claim.existed);
-        let claim = claims.max_by_key(|claim| claim.mode)?;
-        Some(HeldLock { object: claim.relation.to_string(), mode: claim.mode, existed: true })
-    };
-    files.zip(&judged.facts).filter_map(|(file, facts)| Some((file.version, strongest(facts)?))).collect()
+    let locks = files.zip(&judged.facts).map(|(file, facts)| (file.version, strongest(facts))).collect();
+    let errors = judged.findings.into_iter().filter(|finding| finding.severity == Severity::Error).collect();
+    Forecast { errors, locks }
+}
+
+fn strongest(facts: &[rules::Facts]) -> Vec<HeldLock> {
+    let mut modes = BTreeMap::new();
+    for claim in facts.iter().flat_map(|fact| &fact.claims).filter(|claim| claim.existed) {
+        let mode = modes.entry(claim.relation.to_string()).or_insert(claim.mode);
+        *mode = claim.mode.max(*mode);
+    }
+    let mut locks: Vec<HeldLock> =
+        modes.into_iter().map(|(object, mode)| HeldLock { object, mode, existed: true }).collect();
+    locks.sort_by_key(|lock| std::cmp::Reverse(lock.mode));
+    locks
 }
 
 fn judge(config: &Config, set: &MigrationSet, pending: &BTreeSet<Version>, pg: u32) -> rules::Judged {
