@@ -119,9 +119,16 @@ pub fn run(
             let code = if error.use_stderr() { 2 } else { 0 };
             if code == 2 && asks_for_json(&arguments) {
                 let text = error.to_string();
-                let (message, help) = text.split_once('\n').unwrap_or((&text, ""));
+                // A first line that ends in a colon goes on in the next paragraph.
+                let end =
+                    if text.lines().next().is_some_and(|line| line.ends_with(':')) { "\n\n" } else { "\n" };
+                let (message, help) = text.split_once(end).unwrap_or((&text, ""));
                 let told = Told {
-                    message: message.trim_start_matches("error: ").to_owned(),
+                    message: message
+                        .trim_start_matches("error: ")
+                        .split_whitespace()
+                        .collect::<Vec<_>>()
+                        .join(" "),
                     help: help.trim().to_owned(),
                     exit_code: code,
                 };

@@ -193,22 +193,29 @@ impl Target<'_> {
         Ok(checks)
     }
 
-    /// Sizes and traffic of the tables of users; no row data.
+    /// Sizes and traffic of the tables of users, ours left out; no row data.
+    ///
+    /// Since Postgres 15 `stats_reset` of a database is NULL until somebody resets it. The background
+    /// writer's is set whenever the statistics begin anew, so that its age is theirs.
     pub(crate) fn stats(&mut self) -> Result<Stats, Error> {
-        let rows = self.rows(
+        let own = literal(&self.settings.schema);
+        let sql = format!(
             "SELECT n.nspname || '.' || c.relname AS name, \
                     CASE WHEN c.relkind = 'p' THEN coalesce((SELECT pg_catalog.sum(l.reltuples) FROM pg_catalog.pg_partition_tree(c.oid) t \
                          JOIN pg_catalog.pg_class l ON l.oid = t.relid WHERE t.isleaf), -1) ELSE c.reltuples END::bigint AS rows, \
                     CASE WHEN c.relkind = 'p' THEN coalesce((SELECT pg_catalog.sum(pg_catalog.pg_total_relation_size(t.relid)) \
                          FROM pg_catalog.pg_partition_tree(c.oid) t), 0) ELSE pg_catalog.pg_total_relation_size(c.oid) END::bigint AS bytes, \
                     pg_catalog.round(((s.n_tup_ins + s.n_tup_upd + s.n_tup_del) / nullif(extract(epoch FROM \
-                         pg_catalog.clock_timestamp() - d.stats_reset), 0))::numeric, 3) AS writes, \
+                         pg_catalog.clock_timestamp() - coalesce(d.stats_reset, b.stats_reset)), 0))::numeric, 3) AS writes, \
                     pg_catalog.to_char(pg_catalog.clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') AS taken_at \
              FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
              LEFT JOIN pg_catalog.pg_stat_user_tables s ON s.relid = c.oid \
              LEFT JOIN pg_catalog.pg_stat_database d ON d.datname = pg_catalog.current_database() \
-             WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' ORDER BY 1",
-        )?;
+             CROSS JOIN pg_catalog.pg_stat_bgwriter b \
+             WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' \
+             AND n.nspname NOT IN ('information_schema', 'lockkeeper_archive', {own}) ORDER BY 1"
+        );
+        let rows = self.rows(&sql)?;
         let mut tables = BTreeMap::new();
         for row in &rows.rows {
             tables.insert(

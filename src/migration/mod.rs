@@ -223,6 +223,11 @@ impl Migration {
         self.down.as_ref().is_some_and(|down| !down.cut.pieces.is_empty())
     }
 
+    /// The file of DOWN, where it is not that of UP.
+    pub(crate) fn down_elsewhere(&self) -> Option<&Arc<SourceFile>> {
+        self.down.as_ref().map(|down| &down.file).filter(|file| file.path != self.path)
+    }
+
     /// Whether the file asks to run its UP outside a transaction.
     pub(crate) fn transaction_off(&self) -> bool {
         self.transaction_off_in(Direction::Up)

@@ -19,7 +19,8 @@ pub(super) fn source_of<'a>(report: &'a CheckReport, place: &Place) -> Option<&'
     let likely = report.files.partition_point(|file| file.source.path < place.file);
     let is_it = |source: &&SourceFile| source.path == place.file;
     let source = report.files.get(likely).map(|file| &*file.source).filter(is_it);
-    source.or_else(|| report.files.iter().map(|file| &*file.source).find(is_it))
+    let all = || report.files.iter().flat_map(|file| [Some(&file.source), file.down_source.as_ref()]);
+    source.or_else(|| all().flatten().map(|file| &**file).find(is_it))
 }
 
 /// Whether a secret was found on one of the lines: nothing of them is ever shown, whichever rule asks.

@@ -50,6 +50,7 @@ impl FileReport {
             difference: rehearsal.map(|rehearsal| rehearsal.difference.clone()).unwrap_or_default(),
             statements: statements.collect(),
             source: up.file.clone(),
+            down_source: migration.down_elsewhere().cloned(),
         }
     }
 }

@@ -125,6 +125,7 @@ pub(super) fn report() -> CheckReport {
                     statement(2, 4, "CreateIndex", "public.orders", LockMode::Share, 12.345),
                 ],
                 source: orders,
+                down_source: None,
             },
             FileReport {
                 file: users.path.clone(),
@@ -143,6 +144,7 @@ pub(super) fn report() -> CheckReport {
                     statement(2, 3, "DropTable", "public.legacy", LockMode::AccessExclusive, 2.0),
                 ],
                 source: users,
+                down_source: None,
             },
         ],
         shadow: ShadowState::Ran,

@@ -63,6 +63,8 @@ pub(crate) struct FileReport {
     pub(crate) statements: Vec<StatementReport>,
     /// The file's text, for excerpts.
     pub(crate) source: std::sync::Arc<crate::migration::SourceFile>,
+    /// The file of DOWN, where it is another one.
+    pub(crate) down_source: Option<std::sync::Arc<crate::migration::SourceFile>>,
 }
 
 /// One statement of UP.

@@ -297,3 +297,13 @@ fn the_configuration_is_printed_as_it_is_in_effect() {
     project.write("lockkeeper.toml", &printed);
     assert_eq!(project.run(&["check", "--print-config"]).expect(0).stdout, printed);
 }
+
+#[test]
+fn a_rollback_in_a_file_of_its_own_is_shown_on_its_line() {
+    let project = Project::new();
+    project.write("migrations/1_a.up.sql", "CREATE TABLE app.a (id bigint PRIMARY KEY);\n");
+    project.write("migrations/1_a.down.sql", "-- all of it\nDROP TABLE app.a;\n");
+    let ran = project.run(&["check", "--shadow", "off"]).expect(0);
+    assert!(ran.stdout.contains("--> migrations/1_a.down.sql:2:1"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("2 | DROP TABLE app.a;"), "{}", ran.stdout);
+}

@@ -554,6 +554,12 @@ fn stats_hold_sizes_and_no_rows() {
     let stats: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(stats["tables"]["public.one"]["rows"], 1000, "{text}");
     assert_eq!(stats["postgres_version"], 15);
+    assert!(
+        stats["tables"]["public.one"]["writes_per_second"].as_f64().is_some_and(|rate| rate > 0.0),
+        "{text}"
+    );
+    let tables: Vec<&String> = stats["tables"].as_object().unwrap().keys().collect();
+    assert_eq!(tables, ["public.one", "public.three", "public.two"], "our own are none of theirs");
     assert!(!text.contains("confidential"));
 }
 

@@ -38,6 +38,7 @@ pub(super) fn file(migration: &Migration, facts: &[Facts], rehearsal: Option<&Re
         difference: rehearsal.map(|rehearsal| rehearsal.difference.clone()).unwrap_or_default(),
         statements: statements.collect(),
         source: migration.up.file.clone(),
+        down_source: migration.down_elsewhere().cloned(),
     }
 }
 
