@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{Catalog, Column, ConstraintKind, QName, Relation, Session};
+use super::{Catalog, Column, QName, Session};
 use crate::sql::{
-    ast::{self, AExprKind, BoolExprType, Name, Node, NodeEnum, NodeRef, NullTestType, RangeVar},
+    ast::{self, Name, Node, NodeEnum, NodeRef, RangeVar},
     walk, walk_all,
 };
 
@@ -183,62 +183,6 @@ fn is_steady(name: &str) -> bool {
     STEADY.split_ascii_whitespace().any(|known| known == name)
 }
 
-/// Whether a validated CHECK (or NOT NULL constraint) of the table proves that the column holds no
-/// NULL, so that `SET NOT NULL` need not scan.
-///
-/// The forms are those that Postgres' prover accepts (run on 15 to 18): `c IS NOT NULL`,
-/// `NOT (c IS NULL)`, `c IS DISTINCT FROM NULL`, and a conjunction that contains one.
-pub(crate) fn not_null_proven(relation: &Relation, column: &str) -> bool {
-    relation.column(column).is_some_and(|column| column.not_null)
-        || relation.constraints.iter().any(|constraint| {
-            constraint.validated
-                && constraint.enforced
-                && match &constraint.kind {
-                    ConstraintKind::Check { expression } => proves_not_null(expression, column),
-                    ConstraintKind::NotNull { column: known } => known == column,
-                    ConstraintKind::Primary { columns } => columns.iter().any(|key| key == column),
-                    _ => false,
-                }
-        })
-}
-
-/// Whether an expression that is true (or NULL, as a CHECK may be) means that the column is not NULL.
-pub(crate) fn proves_not_null(expression: &Node, column: &str) -> bool {
-    let is_column = |node: Option<&Node>| match node.and_then(|node| node.node.as_ref()) {
-        Some(NodeEnum::ColumnRef(reference)) => {
-            ast::strings(&reference.fields).last().is_some_and(|name| name == column)
-        }
-        _ => false,
-    };
-    let is_null = |node: Option<&Node>| match node.and_then(|node| node.node.as_ref()) {
-        Some(NodeEnum::AConst(constant)) => constant.isnull,
-        _ => false,
-    };
-    match expression.node.as_ref() {
-        Some(NodeEnum::NullTest(test)) => {
-            test.nulltesttype() == NullTestType::IsNotNull && is_column(test.arg.as_deref())
-        }
-        Some(NodeEnum::BoolExpr(logic)) => match logic.boolop() {
-            BoolExprType::AndExpr => logic.args.iter().any(|part| proves_not_null(part, column)),
-            BoolExprType::OrExpr => {
-                !logic.args.is_empty() && logic.args.iter().all(|part| proves_not_null(part, column))
-            }
-            BoolExprType::NotExpr => match logic.args.first().and_then(|node| node.node.as_ref()) {
-                Some(NodeEnum::NullTest(test)) => {
-                    test.nulltesttype() == NullTestType::IsNull && is_column(test.arg.as_deref())
-                }
-                _ => false,
-            },
-            BoolExprType::Undefined => false,
-        },
-        Some(NodeEnum::AExpr(test)) if test.kind() == AExprKind::AexprDistinct => {
-            let (left, right) = (test.lexpr.as_deref(), test.rexpr.as_deref());
-            (is_column(left) && is_null(right)) || (is_null(left) && is_column(right))
-        }
-        _ => false,
-    }
-}
-
 impl Catalog {
     /// Relations that a query reads, resolved; system catalogues left out.
     pub(crate) fn reads(&self, query: &NodeEnum, session: &Session) -> BTreeSet<QName> {
@@ -390,21 +334,6 @@ mod tests {
         let Some(NodeEnum::SelectStmt(select)) = &nodes[0].node else { panic!() };
         let Some(NodeEnum::ResTarget(target)) = &select.target_list[0].node else { panic!() };
         *target.val.clone().unwrap()
-    }
-
-    #[test]
-    fn knows_proofs_of_not_null() {
-        for (text, proves) in [
-            ("c is not null", true),
-            ("not (c is null)", true),
-            ("c is distinct from null", true),
-            ("c is not null and length(c) > 3", true),
-            ("length(c) > 0", false),
-            ("c is not null or d > 1", false),
-            ("d is not null", false),
-        ] {
-            assert_eq!(proves_not_null(&expression(text), "c"), proves, "{text}");
-        }
     }
 
     #[test]

@@ -10,7 +10,9 @@ mod expression;
 mod locks;
 mod objects;
 mod platform;
+mod proof;
 mod resolve;
+mod retype;
 mod session;
 mod types;
 mod unit;
@@ -21,14 +23,13 @@ pub(crate) mod testing;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 pub(crate) use body::{Body, bodies};
-pub(crate) use expression::{
-    Touch, Volatility, calls, columns_in, is_system, not_null_proven, proves_not_null, touched,
-};
+pub(crate) use expression::{Touch, Volatility, calls, columns_in, is_system, touched};
 pub(crate) use locks::{Claim, Work, claims};
 pub(crate) use objects::{
     Column, Constraint, ConstraintKind, Extension, Generated, Grant, Grantee, Index, IndexColumn,
     Partitioning, Policy, Relation, RelationKind, Routine, RoutineKind, Trigger, TypeDef, TypeKind,
 };
+pub(crate) use proof::{not_null_proven, proves_not_null};
 pub(crate) use session::{Session, Transaction};
 pub(crate) use types::{ColumnType, TypeChange, serial_type};
 pub(crate) use unit::{At, Nesting, Unit};

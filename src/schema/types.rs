@@ -78,6 +78,9 @@ impl fmt::Display for ColumnType {
                 modifiers(f)?;
                 f.write_str(" without time zone")?;
             }
+            (None, "interval") if self.modifiers.len() == 2 => {
+                write!(f, "interval{}", interval_fields(self.modifiers[0]))?;
+            }
             (None, name) => {
                 f.write_str(display_name(name))?;
                 modifiers(f)?;
@@ -148,11 +151,7 @@ impl Catalog {
             Some(schema) => schema == "pg_catalog",
         };
         if built_in {
-            // `interval second(3)` carries a mask of fields in front of the precision.
-            let modifiers = match (name.name.as_str(), modifiers.as_slice()) {
-                ("interval", [INTERVAL_FULL_RANGE, precision]) => vec![*precision],
-                _ => modifiers,
-            };
+            let modifiers = if name.name == "interval" { interval_modifiers(&modifiers) } else { modifiers };
             return ColumnType { schema: None, name: name.name, modifiers, array };
         }
         let schema = self.type_name(&name, session).map(|found| found.schema).or(name.schema);
@@ -199,8 +198,36 @@ impl Catalog {
     }
 }
 
-/// `INTERVAL_FULL_RANGE` of `utils/timestamp.h`: no fields were named.
-const INTERVAL_FULL_RANGE: i64 = 0x7FFF;
+/// `INTERVAL_MASK(SECOND)`.
+const INTERVAL_SECOND: i64 = 1 << 12;
+
+/// The precision, where the fields go down to the second: then no field is cut off. (An `interval day`
+/// carries the mask of its fields in front of the precision.)
+fn interval_modifiers(written: &[i64]) -> Vec<i64> {
+    match written {
+        [mask, precision] if mask & INTERVAL_SECOND != 0 => vec![*precision],
+        [mask] if mask & INTERVAL_SECOND != 0 => Vec::new(),
+        [mask] => vec![*mask, 6],
+        other => other.to_vec(),
+    }
+}
+
+/// The fields that a mask names, as `interval day to minute` does.
+fn interval_fields(mask: i64) -> &'static str {
+    let has = |bit: i64| mask & (1 << bit) != 0;
+    // Bits of MONTH, YEAR, DAY, HOUR and MINUTE in `utils/datetime.h`.
+    match (has(2), has(1), has(3), has(10), has(11)) {
+        (true, true, ..) => " year to month",
+        (true, ..) => " year",
+        (_, true, ..) => " month",
+        (_, _, true, _, true) => " day to minute",
+        (_, _, true, true, _) => " day to hour",
+        (_, _, true, ..) => " day",
+        (_, _, _, true, true) => " hour to minute",
+        (_, _, _, true, _) => " hour",
+        _ => " minute",
+    }
+}
 
 fn modifiers(nodes: &[Node]) -> Vec<i64> {
     let number = |node: &Node| match node.node.as_ref()? {
@@ -360,6 +387,10 @@ mod tests {
             ("timestamptz(3)", "timestamp(3) with time zone"),
             ("char", "character(1)"),
             ("interval(3)", "interval(3)"),
+            ("interval day to second(3)", "interval(3)"),
+            ("interval day to second", "interval"),
+            ("interval hour to minute", "interval hour to minute"),
+            ("interval year", "interval year"),
             ("app.mood", "app.mood"),
             ("pg_catalog.text", "text"),
         ] {
@@ -393,6 +424,9 @@ mod tests {
             ("timestamptz(3)", "timestamptz", TypeChange::NoRewrite),
             ("timestamptz", "timestamptz(3)", TypeChange::Rewrite),
             ("timestamptz", "date", TypeChange::Rewrite),
+            ("interval", "interval day", TypeChange::Rewrite),
+            ("interval", "interval day to second", TypeChange::None),
+            ("interval day", "interval", TypeChange::NoRewrite),
             ("cidr", "inet", TypeChange::NoRewrite),
             ("inet", "cidr", TypeChange::Rewrite),
             ("bit varying(3)", "bit varying(8)", TypeChange::NoRewrite),

@@ -4,7 +4,7 @@ use crate::{
     finding::{Category, Severity},
     lock::LockMode,
     rules::{Check, Context, Rule, Sink},
-    schema::{ConstraintKind, IndexColumn, Relation, TypeChange, columns_in},
+    schema::{ConstraintKind, TypeChange},
     sql::ast::{AlterTableType, NodeEnum},
 };
 
@@ -13,21 +13,29 @@ pub(super) static RULE: Rule = Rule {
     category: Category::Rewrite,
     severity: Severity::Warning,
     summary: "changes a type in place, but checks or indexes are done again",
-    why: "A CHECK on the column is verified against every row, and an expression or partial index that uses \
-          it is built anew, while every read and write waits.",
+    why: "A CHECK on the column is verified against every row, even where the type stays what it is; an \
+          expression or partial index that uses the column, and one that sorts it by another collation or \
+          operator class now, is built anew: all while every read and write waits.",
     instead: "Drop the CHECK, change the type, add the CHECK again NOT VALID and validate it later; rebuild \
               the index concurrently around the change.",
     sources: &["https://www.postgresql.org/docs/current/sql-altertable.html#SQL-ALTERTABLE-NOTES"],
     peers: &["sm:change_column_constraint"],
     takes: Some(LockMode::AccessExclusive),
-    given: "create table app.people (id bigint primary key, mail varchar(100) check (length(mail) > 3), nick varchar(20));
-            create index nick_lower on app.people (lower(nick));",
+    given: "create table app.people (id bigint primary key, mail varchar(100) check (length(mail) > 3), nick varchar(20), town text, seen timestamp);
+            create index nick_lower on app.people (lower(nick));
+            create index people_town on app.people (town);
+            create index people_seen on app.people (seen);",
     bad: &[
         "alter table app.people alter column mail type varchar(200);",
         "alter table app.people alter column mail type text;",
+        "alter table app.people alter column mail type varchar(100);",
+        "alter table app.people alter column nick type varchar(30);",
+        "alter table app.people alter column town type text collate \"C\";",
+        "alter table app.people alter column seen type timestamptz;",
     ],
     good: &[
         "alter table app.people drop constraint people_mail_check, alter column mail type text, add constraint people_mail_check check (length(mail) > 3) not valid;",
+        "alter table app.people alter column town type varchar;",
         "create table app.t (id bigint primary key, a varchar(10) check (length(a) > 3));\nalter table app.t alter column a type text;",
     ],
     also: &["drop-constraint"],
@@ -55,10 +63,20 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         let to = context.catalog.column_type(written, context.session);
         let using = def.raw_default.as_deref();
         let change = context.catalog.type_change(&column.ty, &to, &command.name, using, context.session);
-        if change != TypeChange::NoRewrite {
+        if !matches!(change, TypeChange::NoRewrite | TypeChange::None) {
             continue;
         }
-        let again = done_again(relation, &command.name, &dropped);
+        let base = [&column.ty, &to].map(|ty| context.catalog.base_type(ty));
+        let again = relation.done_again(&command.name, (&base[0], &base[1]), def.coll_clause.is_some());
+        let checked = again.checked.iter().filter(|constraint| !dropped.contains(&constraint.name.as_str()));
+        let checked = checked.map(|constraint| match constraint.kind {
+            ConstraintKind::Foreign { .. } => {
+                format!("foreign key `{}` looks up every row again", constraint.name)
+            }
+            _ => format!("check `{}` reads it all again", constraint.name),
+        });
+        let built = again.built.iter().map(|index| format!("index `{}` is built anew", index.name));
+        let again: Vec<String> = checked.chain(built).collect();
         if !again.is_empty() {
             sink.report(format!(
                 "`{table}` is not rewritten, but {} under ACCESS EXCLUSIVE; every read and write of it waits",
@@ -67,39 +85,4 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
             .object(format!("{table}.{}", command.name));
         }
     }
-}
-
-fn done_again(relation: &Relation, column: &str, dropped: &[&str]) -> Vec<String> {
-    let checks =
-        relation.constraints.iter().filter(|constraint| !dropped.contains(&constraint.name.as_str()));
-    let mut again: Vec<String> = checks
-        .filter(|constraint| match &constraint.kind {
-            ConstraintKind::Check { expression } => columns_in(expression).contains(column),
-            _ => false,
-        })
-        .map(|constraint| format!("check `{}` reads it all again", constraint.name))
-        .collect();
-    again.extend(
-        relation
-            .indexes
-            .iter()
-            .filter(|index| {
-                let expression = index.columns.iter().any(|part| match part {
-                    IndexColumn::Expression(text) => mentions(text, column),
-                    IndexColumn::Column(_) => false,
-                });
-                expression
-                    || index
-                        .predicate
-                        .as_ref()
-                        .is_some_and(|predicate| columns_in(predicate).contains(column))
-            })
-            .map(|index| format!("index `{}` is built anew", index.name)),
-    );
-    again
-}
-
-/// Whether a deparsed expression names the column.
-fn mentions(expression: &str, column: &str) -> bool {
-    expression.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == column)
 }

@@ -4,8 +4,7 @@ use super::create::constraints;
 use super::{Claims, Work};
 use crate::lock::LockMode;
 use crate::schema::{
-    ConstraintKind, IndexColumn, QName, Relation, RelationKind, TypeChange, Volatility, columns_in,
-    not_null_proven, serial_type,
+    ConstraintKind, QName, RelationKind, TypeChange, Volatility, not_null_proven, serial_type,
 };
 use crate::sql::ast::{
     self, AlterDomainStmt, AlterTableCmd, AlterTableStmt, AlterTableType as T, ColumnDef, ConstrType,
@@ -180,12 +179,17 @@ impl Claims<'_> {
             self.foreign_keys_with(table, &command.name, LockMode::AccessExclusive);
         }
         match change {
-            TypeChange::None => Work::Brief,
             TypeChange::Rewrite | TypeChange::Unknown => Work::Rewrite,
-            TypeChange::NoRewrite => {
-                let recollated = column.coll_clause.is_some() || from.bare() != to.bare();
-                relation.map_or(Work::Brief, |known| retype_without_rewrite(known, &command.name, recollated))
-            }
+            TypeChange::None | TypeChange::NoRewrite => relation.map_or(Work::Brief, |known| {
+                let base = [&from, &to].map(|ty| self.catalog.base_type(ty));
+                let again =
+                    known.done_again(&command.name, (&base[0], &base[1]), column.coll_clause.is_some());
+                match (again.built.is_empty(), again.checked.is_empty()) {
+                    (false, _) => Work::IndexBuild,
+                    (true, false) => Work::Scan,
+                    (true, true) => Work::Brief,
+                }
+            }),
         }
     }
 
@@ -317,32 +321,6 @@ impl Claims<'_> {
             self.claim_tree(&table, LockMode::AccessExclusive, Work::Brief);
         }
     }
-}
-
-/// Catalogue work, but a CHECK on the column is run again on every row, and an index that computes
-/// from it (or sorts it by other rules now) is built again.
-fn retype_without_rewrite(relation: &Relation, column: &str, sorts_anew: bool) -> Work {
-    let rebuilt = relation.indexes.iter().any(|index| {
-        index.computes_from(column)
-            || (sorts_anew
-                && !is_text_family(relation, column)
-                && index.columns.contains(&IndexColumn::Column(column.to_owned())))
-    });
-    let rescanned = relation.constraints.iter().any(|constraint| match &constraint.kind {
-        ConstraintKind::Check { expression } => columns_in(expression).contains(column),
-        ConstraintKind::Foreign { columns, .. } => sorts_anew && columns.iter().any(|name| name == column),
-        _ => false,
-    });
-    match (rebuilt, rescanned) {
-        (true, _) => Work::IndexBuild,
-        (false, true) => Work::Scan,
-        (false, false) => Work::Brief,
-    }
-}
-
-/// text and varchar share their operators: an index serves both.
-fn is_text_family(relation: &Relation, column: &str) -> bool {
-    relation.column(column).is_some_and(|column| matches!(column.ty.name.as_str(), "text" | "varchar"))
 }
 
 /// Subcommands that go down to partitions and children.

@@ -75,7 +75,7 @@ fn columns() {
     check("alter table a alter note type varchar(40)", "a AE Brief");
     check("alter table a alter s type varchar", "a AE IndexBuild");
     check("alter table a alter at type timestamptz", "a AE Brief");
-    check("alter table a alter x type int", "a AE Brief");
+    check("alter table a alter x type int", "a AE Scan");
     check("alter table a alter x set default 1, alter x drop not null", "a AE Brief");
     check("alter table a alter x set statistics 100", "a SUE Brief");
     check("alter table p add c int", "p AE Brief, p1 AE Brief, pd AE Brief");
