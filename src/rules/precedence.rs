@@ -11,11 +11,21 @@ const REPLACES: &[(&str, &[&str])] = &[
     ("partitioned-index-locks-all", &["index-not-concurrent"]),
     (
         "add-serial-or-identity",
-        &["add-column-volatile-default", "add-required-column", "primary-key-builds-index"],
+        &[
+            "add-column-volatile-default",
+            "add-required-column",
+            "primary-key-builds-index",
+            "slow-work-after-strong-lock",
+        ],
     ),
     (
         "add-stored-generated",
-        &["add-column-volatile-default", "add-serial-or-identity", "add-required-column"],
+        &[
+            "add-column-volatile-default",
+            "add-serial-or-identity",
+            "add-required-column",
+            "slow-work-after-strong-lock",
+        ],
     ),
     ("replace-view-drops-invoker", &["view-bypasses-rls"]),
     ("dml-without-where", &["bulk-dml"]),
@@ -25,6 +35,14 @@ const REPLACES: &[(&str, &[&str])] = &[
     ("primary-key-builds-index", &["slow-work-after-strong-lock"]),
     ("unique-builds-index", &["slow-work-after-strong-lock"]),
     ("column-type-rewrite", &["slow-work-after-strong-lock"]),
+    ("column-type-rescan", &["slow-work-after-strong-lock"]),
+    ("set-not-null-scan", &["slow-work-after-strong-lock"]),
+    ("pk-using-index-nullable", &["slow-work-after-strong-lock"]),
+    ("exclusion-on-existing", &["slow-work-after-strong-lock"]),
+    ("add-column-volatile-default", &["slow-work-after-strong-lock"]),
+    ("add-domain-column", &["slow-work-after-strong-lock"]),
+    ("toggle-logged-rewrite", &["slow-work-after-strong-lock"]),
+    ("move-table-rewrite", &["slow-work-after-strong-lock"]),
     ("parse-error", &["shadow-failure"]),
     ("psql-only-syntax", &["shadow-failure", "parse-error"]),
     ("transaction-control", &["shadow-failure"]),
@@ -110,8 +128,11 @@ fn replaces(winner: &Finding, loser: &Finding) -> bool {
     if REPLACES.iter().any(|rules| listed(&rules)) {
         return same_object(winner, loser);
     }
+    // What fails drops nothing either.
     FAILS.contains(&winner.rule)
-        && (matches!(loser.category, Category::Lock | Category::Rewrite) || loser.rule == "shadow-failure")
+        && (loser.rule == "drop-cascade"
+            || matches!(loser.category, Category::Lock | Category::Rewrite)
+            || loser.rule == "shadow-failure")
 }
 
 /// Unless both name one and they differ. A column belongs to its table.

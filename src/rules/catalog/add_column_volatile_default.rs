@@ -3,7 +3,7 @@
 use crate::{
     finding::{Category, Severity},
     lock::LockMode,
-    rules::{Check, Context, Rule, Sink, columns::added},
+    rules::{Check, Context, Rule, Sink, columns::added, common},
     schema::Volatility,
     sql,
 };
@@ -39,6 +39,7 @@ pub(super) static RULE: Rule = Rule {
     good: &[
         "alter table app.orders add column seen timestamptz not null default now();",
         "alter table app.orders add column seen timestamp default timezone('utc', now());",
+        "--: postgres.version = 10\nalter table app.orders add column note2 text default null;",
         "alter table app.orders add column who text default current_user;",
         "alter table app.orders add column n int default app.steady();",
         "alter table app.orders add column tags text[] default array['a', 'b'];",
@@ -55,7 +56,8 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         let Some(default) = column.default.filter(|_| !column.serial && !column.identity) else { continue };
         let name = &column.def.colname;
         let volatility = context.catalog.volatility(default, context.session);
-        if volatility == Volatility::Steady && context.pg >= 11 {
+        // Before Postgres 11 every value had to be written into its row.
+        if volatility == Volatility::Steady && (context.pg >= 11 || common::is_null(default)) {
             continue;
         }
         let ty = column.def.type_name.as_ref().and_then(sql::type_text).unwrap_or_default();

@@ -3,9 +3,11 @@
 use crate::{
     finding::{Category, Severity},
     lock::LockMode,
-    rules::{ChangeContext, Check, Rule, Sink, common},
-    schema::{ConstraintKind, Index, Relation, RelationKind, columns_in},
-    sql::ast::{Node, NodeEnum, NullTestType},
+    rules::{ChangeContext, Check, Rule, Sink, common, names::is},
+    schema::{
+        At, Constraint, ConstraintKind, Index, Relation, RelationKind, Session, Transaction, columns_in,
+    },
+    sql::ast::{self, AlterTableType, Node, NodeEnum, NullTestType, ObjectType},
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -33,15 +35,19 @@ pub(super) static RULE: Rule = Rule {
     ],
     given: "create table public.orders (id bigint primary key, note text, customer_id bigint);
             alter table public.orders enable row level security;
-            create table app.customers (id bigint primary key);",
+            create table app.customers (id bigint primary key);
+            create table app.bills (id bigint primary key, customer_id bigint references app.customers (id));
+            create index bills_customer on app.bills (customer_id);",
     bad: &[
         "alter table public.orders add constraint orders_customer_fkey foreign key (customer_id) references app.customers (id) not valid;",
         "create table app.items (id bigint primary key, order_id bigint references public.orders (id), live boolean);\ncreate index on app.items (order_id) where live;",
         "create table app.items (id bigint primary key, a int, order_id bigint references public.orders (id));\ncreate index on app.items (a, order_id);",
+        "-- lockkeeper: transaction off\ndrop index concurrently app.bills_customer;",
     ],
     good: &[
         "create table app.items (id bigint primary key, order_id bigint references public.orders (id));\ncreate index on app.items (order_id, id);",
         "create table app.items (id bigint primary key, order_id bigint references public.orders (id));\ncreate index on app.items (order_id) where order_id is not null;",
+        "-- lockkeeper: transaction off\ndrop index concurrently if exists app.bills_by_customer;\ncreate index concurrently bills_by_customer on app.bills (customer_id, id);\ndrop index concurrently app.bills_customer;",
         "create table app.details (id bigint primary key references public.orders (id), a int);",
     ],
     checks: &[Check::Change(check)],
@@ -55,64 +61,157 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             continue;
         }
         for constraint in &relation.constraints {
-            let ConstraintKind::Foreign { columns, target, .. } = &constraint.kind else { continue };
-            let Some(born) = constraint.born else { continue };
+            let ConstraintKind::Foreign { columns, .. } = &constraint.kind else { continue };
             // Refused before Postgres 18 (`not-valid-unsupported`), so it never comes to be.
             let refused =
                 relation.kind == RelationKind::PartitionedTable && !constraint.validated && context.pg < 18;
-            // A partition has its parent's key, and its parent's index.
-            let inherited =
-                relation.partition_of.as_ref().and_then(|parent| context.after.relation(parent)).is_some_and(
-                    |parent| {
-                        parent
-                            .constraints
-                            .iter()
-                            .any(|other| other.born == constraint.born && other.name == constraint.name)
-                    },
-                );
-            if refused || inherited || is_covered(relation, columns) {
+            if refused || is_inherited(context, relation, constraint) || is_covered(relation, columns) {
                 continue;
             }
-            let Some(unit) = context.unit(born) else { continue };
-            let name = &relation.name;
-            let message = format!(
-                "leaves foreign key `{}` of `{name}` without an index on ({}): a DELETE in `{target}` reads all of \
-                 `{name}` while it holds its row locks",
-                constraint.name,
-                common::list(columns),
-            );
-            let index = common::chosen_name(name, columns, "idx");
-            let (table, columns) = (name.sql(), common::list(columns));
-            let index = crate::sql::ident(&index);
-            let create = if relation.born.is_some() {
-                format!("CREATE INDEX {index} ON {table} ({columns});")
-            } else if relation.kind == RelationKind::PartitionedTable {
-                format!(
-                    "CREATE INDEX {index} ON ONLY {table} ({columns});\n-- then concurrently on each partition, and ALTER INDEX … ATTACH PARTITION"
-                )
-            } else {
-                format!("{}\nCREATE INDEX CONCURRENTLY {index} ON {table} ({columns});", common::OFF)
-            };
-            sink.report_at(born, unit.span.clone(), message).on(name).lock(None::<LockMode>).suggest(create);
+            match constraint.born {
+                Some(born) => added(context, relation, constraint, born, sink),
+                None => uncovered(context, relation, constraint, sink),
+            }
         }
+    }
+}
+
+/// A partition has its parent's key, and its parent's index.
+fn is_inherited(context: &ChangeContext<'_>, relation: &Relation, constraint: &Constraint) -> bool {
+    let parent = relation.partition_of.as_ref().and_then(|parent| context.after.relation(parent));
+    parent.is_some_and(|parent| {
+        let same = |other: &Constraint| other.born == constraint.born && other.name == constraint.name;
+        parent.constraints.iter().any(same)
+    })
+}
+
+/// The change makes the key, and no index for it.
+fn added(
+    context: &ChangeContext<'_>,
+    relation: &Relation,
+    constraint: &Constraint,
+    born: At,
+    sink: &mut Sink<'_>,
+) {
+    let ConstraintKind::Foreign { columns, target, .. } = &constraint.kind else { return };
+    let Some(unit) = context.unit(born) else { return };
+    let name = &relation.name;
+    let message = format!(
+        "leaves foreign key `{}` of `{name}` without an index on ({}): a DELETE in `{target}` reads all of \
+         `{name}` while it holds its row locks",
+        constraint.name,
+        common::list(columns),
+    );
+    let create = create(relation, columns);
+    sink.report_at(born, unit.span.clone(), message).on(name).lock(None::<LockMode>).suggest(create);
+}
+
+/// The key was there, with an index that the change drops.
+fn uncovered(context: &ChangeContext<'_>, relation: &Relation, constraint: &Constraint, sink: &mut Sink<'_>) {
+    let ConstraintKind::Foreign { columns, target, .. } = &constraint.kind else { return };
+    let name = &relation.name;
+    let Some(before) = context.before.relation(name).filter(|before| is_covered(before, columns)) else {
+        return;
+    };
+    let Some((unit, lost)) = context.units.iter().rev().find_map(|unit| {
+        let lost = lost(context, before, columns, &unit.node)?;
+        Some((unit, lost))
+    }) else {
+        return;
+    };
+    let message = format!(
+        "drops {lost}, the last index that starts with ({}), and foreign key `{}` of `{name}` needs one: a \
+         DELETE in `{target}` reads all of `{name}` from then on, while it holds its row locks",
+        common::list(columns),
+        constraint.name,
+    );
+    let create = create(relation, columns);
+    sink.report_at(unit.at, unit.span.clone(), message)
+        .on(name)
+        .lock(None::<LockMode>)
+        .suggest(format!("-- before this statement:\n{create}"));
+}
+
+/// What of that table the statement drops and the key was served by.
+fn lost(
+    context: &ChangeContext<'_>,
+    table: &Relation,
+    columns: &[String],
+    node: &NodeEnum,
+) -> Option<String> {
+    let session = Session::new(Transaction::default());
+    match node {
+        NodeEnum::DropStmt(drop) if drop.remove_type() == ObjectType::ObjectIndex => {
+            let names = drop.objects.iter().filter_map(ast::name);
+            let mut indexes = names.filter_map(|name| {
+                let fits = |index: &&Index| {
+                    index.name.name == name.name
+                        && name.schema.as_ref().is_none_or(|schema| *schema == index.name.schema)
+                };
+                table.indexes.iter().find(fits)
+            });
+            // One of a constraint is refused.
+            let dropped = indexes.find(|index| serves(index, columns) && index.constraint.is_none());
+            dropped.map(|index| format!("index `{}`", index.name))
+        }
+        NodeEnum::AlterTableStmt(alter) => {
+            let range = alter.relation.as_ref()?;
+            if context.before.resolve_range(range, &session) != table.name {
+                return None;
+            }
+            alter.cmds.iter().find_map(|node| {
+                let Some(NodeEnum::AlterTableCmd(command)) = &node.node else { return None };
+                let constraint = is(command, AlterTableType::AtDropConstraint)
+                    && table.constraint(&command.name).is_some_and(|key| is_key_for(key, columns));
+                let column = is(command, AlterTableType::AtDropColumn)
+                    && table.indexes.iter().any(|index| serves(index, columns) && index.uses(&command.name));
+                match (constraint, column) {
+                    (true, _) => Some(format!("constraint `{}`", command.name)),
+                    (_, true) => Some(format!("column `{}` and with it its index", command.name)),
+                    _ => None,
+                }
+            })
+        }
+        _ => None,
+    }
+}
+
+/// The index that is missing.
+fn create(relation: &Relation, columns: &[String]) -> String {
+    let index = common::chosen_name(&relation.name, columns, "idx");
+    let (table, columns) = (relation.name.sql(), common::list(columns));
+    let index = crate::sql::ident(&index);
+    if relation.born.is_some() {
+        format!("CREATE INDEX {index} ON {table} ({columns});")
+    } else if relation.kind == RelationKind::PartitionedTable {
+        format!(
+            "CREATE INDEX {index} ON ONLY {table} ({columns});\n-- then concurrently on each partition, and ALTER INDEX … ATTACH PARTITION"
+        )
+    } else {
+        format!("{}\nCREATE INDEX CONCURRENTLY {index} ON {table} ({columns});", common::OFF)
     }
 }
 
 /// Whether some index finds the rows of one referenced row.
 fn is_covered(relation: &Relation, columns: &[String]) -> bool {
-    let by_index = relation.indexes.iter().any(|index| {
-        let serves = index.valid && matches!(index.method.as_str(), "btree" | "hash");
-        serves
-            && leads(index, columns)
-            && index.predicate.as_deref().is_none_or(|only| is_harmless(only, columns))
-    });
-    let by_key = relation.constraints.iter().any(|constraint| match &constraint.kind {
+    relation.indexes.iter().any(|index| serves(index, columns))
+        || relation.constraints.iter().any(|constraint| is_key_for(constraint, columns))
+}
+
+fn serves(index: &Index, columns: &[String]) -> bool {
+    index.valid
+        && matches!(index.method.as_str(), "btree" | "hash")
+        && leads(index, columns)
+        && index.predicate.as_deref().is_none_or(|only| is_harmless(only, columns))
+}
+
+fn is_key_for(constraint: &Constraint, columns: &[String]) -> bool {
+    match &constraint.kind {
         ConstraintKind::Primary { columns: key } | ConstraintKind::Unique { columns: key } => {
             starts_with_all(key, columns)
         }
         _ => false,
-    });
-    by_index || by_key
+    }
 }
 
 fn leads(index: &Index, columns: &[String]) -> bool {

@@ -4,7 +4,7 @@ use crate::{
     finding::{Category, Severity},
     lock::LockMode,
     rules::{Check, Context, Rule, Sink},
-    sql::ast::AlterTableType,
+    sql::ast::{AlterTableMoveAllStmt, AlterTableType, NodeEnum, ObjectType},
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -28,6 +28,7 @@ pub(super) static RULE: Rule = Rule {
     bad: &[
         "alter table app.orders set access method heap2;",
         "ALTER TABLE app.orders SET ACCESS METHOD heap2, ADD COLUMN note text;",
+        "alter table all in tablespace pg_default set tablespace fast;",
     ],
     good: &[
         "alter table app.orders set tablespace pg_default;\nalter table app.orders set access method heap;",
@@ -38,6 +39,9 @@ pub(super) static RULE: Rule = Rule {
 };
 
 fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
+    if let NodeEnum::AlterTableMoveAllStmt(move_all) = context.node {
+        return all(move_all, sink);
+    }
     let Some((table, commands)) = context.alter_table() else { return };
     for command in commands {
         let relation = context.relation(&table);
@@ -60,4 +64,21 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
             .on(&table);
         }
     }
+}
+
+fn all(move_all: &AlterTableMoveAllStmt, sink: &mut Sink<'_>) {
+    let (from, to) = (&move_all.orig_tablespacename, &move_all.new_tablespacename);
+    if from == to {
+        return;
+    }
+    let what = match move_all.objtype() {
+        ObjectType::ObjectIndex => "index",
+        ObjectType::ObjectMatview => "materialized view",
+        _ => "table",
+    };
+    sink.report(format!(
+        "copies every {what} of tablespace `{from}` to `{to}`, each under ACCESS EXCLUSIVE until the commit: \
+         every read and write of them waits for all the copies"
+    ))
+    .object(from);
 }

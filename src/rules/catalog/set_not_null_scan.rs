@@ -71,6 +71,22 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     if !context.is_live(&table) || common::is_kind(context, &table, RelationKind::ForeignTable) {
         return;
     }
+    for (_, column) in common::columns_added_to_live(context) {
+        // Nothing is stored, so each value is computed to be looked at.
+        let is_virtual = common::inline_of(column, ConstrType::ConstrGenerated)
+            .is_some_and(|generated| generated.generated_kind == "v");
+        if is_virtual && common::inline_of(column, ConstrType::ConstrNotnull).is_some() {
+            let message = format!(
+                "computes `{}` for every row to look for a NULL, under {}",
+                column.colname,
+                common::blocks(LockMode::AccessExclusive, &table)
+            );
+            let route = route(context.pg, &table, &column.colname);
+            sink.report(message)
+                .object(format!("{table}.{}", column.colname))
+                .suggest(format!("-- leave NOT NULL out of this statement, then:\n{route}"));
+        }
+    }
     for command in commands {
         let column = match common::constraint(command) {
             // Postgres 18's spelling of the same.
