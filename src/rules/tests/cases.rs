@@ -1,4 +1,9 @@
-//! The sample cases of `tests/it/fixtures/rule-cases/`, scored as their README says.
+//! The sample cases of `tests/it/fixtures/rule-cases/`, scored as their README says, and our own in
+//! `more/` beside them.
+//!
+//! Of our own, each begins with a line `--= title` and is written as the rules' examples are, over the
+//! same base schema: `--: expect`, `--: allow` and `--: info` list `rule@place`, `--: pre` is an older
+//! migration. A finding that no list has is a false alarm, whatever the samples would tolerate.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +13,7 @@ use super::example::Example;
 use crate::{
     config::{Config, Level},
     finding::{Direction, Finding, Severity},
-    rules::Base,
+    rules::{Base, Rule},
     stats::{Stats, TableStats},
 };
 
@@ -84,36 +89,35 @@ impl Case {
             config,
         }
     }
+}
 
-    /// Which file (1-based) of the case a finding is in.
-    fn file_of(&self, example: &Example, finding: &Finding) -> usize {
-        let at = example.change.iter().position(|(name, _)| finding.place.file.ends_with(name.as_str()));
-        at.map_or(0, |at| at + 1)
+/// Which file (1-based) of the case a finding is in.
+fn file_of(example: &Example, finding: &Finding) -> usize {
+    let at = example.change.iter().position(|(name, _)| finding.place.file.ends_with(name.as_str()));
+    at.map_or(0, |at| at + 1)
+}
+
+/// Whether `rule|rule@place` speaks of a finding.
+fn meets(example: &Example, token: &str, finding: &Finding) -> bool {
+    let (rules, place) = token.split_once('@').unwrap_or((token, "file"));
+    let place = place.split_whitespace().next().unwrap_or("file");
+    if !rules.split('|').any(|rule| rule == finding.rule) {
+        return false;
     }
-
-    /// Whether `rule|rule@place` speaks of a finding.
-    fn meets(&self, example: &Example, token: &str, finding: &Finding) -> bool {
-        let (rules, place) = token.split_once('@').unwrap_or((token, "file"));
-        let place = place.split_whitespace().next().unwrap_or("file");
-        if !rules.split('|').any(|rule| rule == finding.rule) {
-            return false;
-        }
-        match place {
-            "file" => true,
-            "down" => {
-                finding.section == Direction::Down
-                    || matches!(finding.rule, "down-not-inverse" | "down-broken")
+    let down = finding.section == Direction::Down;
+    match place {
+        "file" => true,
+        "down" => down || matches!(finding.rule, "down-not-inverse" | "down-broken"),
+        place => place.split('|').any(|place| {
+            if let Some(statement) = place.strip_prefix("down.") {
+                return down && Ok(finding.statement) == statement.parse();
             }
-            place => place.split('|').any(|place| {
-                let (file, statement) = match place.strip_prefix('f').and_then(|rest| rest.split_once('.')) {
-                    Some((file, statement)) => (file.parse().unwrap(), statement),
-                    None => (1, place),
-                };
-                finding.section == Direction::Up
-                    && self.file_of(example, finding) == file
-                    && Ok(finding.statement) == statement.parse()
-            }),
-        }
+            let (file, statement) = match place.strip_prefix('f').and_then(|rest| rest.split_once('.')) {
+                Some((file, statement)) => (file.parse().unwrap(), statement),
+                None => (1, place),
+            };
+            !down && file_of(example, finding) == file && Ok(finding.statement) == statement.parse()
+        }),
     }
 }
 
@@ -130,16 +134,16 @@ fn sample_cases() {
             judged.findings.iter().filter(|finding| finding.severity > Severity::Info).collect();
         let mut missed: Vec<&str> = Vec::new();
         for token in &case.expect {
-            if !loud.iter().any(|finding| case.meets(&example, token, finding)) {
+            if !loud.iter().any(|finding| meets(&example, token, finding)) {
                 missed.push(token);
             }
         }
         let wanted = || case.expect.iter().chain(&case.allow);
         let alarms: Vec<String> = loud
             .iter()
-            .filter(|finding| !wanted().any(|token| case.meets(&example, token, finding)))
+            .filter(|finding| !wanted().any(|token| meets(&example, token, finding)))
             .map(|finding| {
-                let file = case.file_of(&example, finding);
+                let file = file_of(&example, finding);
                 format!("{}@f{file}.{}", finding.rule, finding.statement)
             })
             .collect();
@@ -167,4 +171,69 @@ fn sample_cases() {
     );
     assert!(misses <= MOST_MISSES, "{misses} expected findings are missing");
     assert_eq!(alarms, 0, "false alarms");
+}
+
+/// Takes a list of our own out of a case's settings.
+fn take(settings: &mut toml::Table, key: &str) -> Vec<String> {
+    let list =
+        settings.remove(key).map(|list| list.try_into().unwrap_or_else(|error| panic!("{key}: {error}")));
+    list.unwrap_or_default()
+}
+
+#[test]
+fn our_own_cases() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/fixtures/rule-cases/more");
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(!files.is_empty());
+    let mut wrong = Vec::new();
+    for file in &files {
+        let text = std::fs::read_to_string(file).unwrap();
+        for case in text.split("\n--= ").skip(1) {
+            let (title, case) = case.split_once('\n').unwrap();
+            wrong.extend(
+                judge(title, case).map(|told| format!("{}: {told}", file.file_stem().unwrap().display())),
+            );
+        }
+    }
+    assert!(wrong.is_empty(), "{} cases:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// What is wrong with what is told of a case.
+fn judge(title: &str, text: &str) -> Option<String> {
+    let ours = |line: &&str| {
+        let key = line.strip_prefix("--: ").and_then(|line| line.split_whitespace().next());
+        key.is_some_and(|key| ["expect", "allow", "info", "pre"].contains(&key))
+    };
+    let (settings, text): (Vec<&str>, Vec<&str>) = text.split_inclusive('\n').partition(ours);
+    let settings: String = settings.iter().map(|line| &line[3..]).collect();
+    let mut settings: toml::Table = settings.parse().unwrap_or_else(|error| panic!("{title}: {error}"));
+    let [expect, allow, info] = ["expect", "allow", "info"].map(|key| take(&mut settings, key));
+    let pre = settings.remove("pre").map(|pre| pre.as_str().unwrap().to_owned());
+    let mut example = Example::read(&Rule::BLANK, &text.concat());
+    example.history = vec![("20240101000000_base.sql".to_owned(), BASE.to_owned())];
+    example.history.extend(pre.map(|pre| ("20240201000000_pre.sql".to_owned(), pre)));
+    let findings = example.judge().findings;
+    let loud = || findings.iter().filter(|finding| finding.severity > Severity::Info);
+    let is_met = |token: &&String| loud().any(|finding| meets(&example, token, finding));
+    let missed: Vec<&str> = expect.iter().filter(|token| !is_met(token)).map(String::as_str).collect();
+    let quiet = info.iter().filter(|token| {
+        let mut quiet = findings.iter().filter(|finding| finding.severity == Severity::Info);
+        !quiet.any(|finding| meets(&example, token, finding))
+    });
+    let missed: Vec<&str> = missed.into_iter().chain(quiet.map(String::as_str)).collect();
+    let wanted = || expect.iter().chain(&allow);
+    let alarms: Vec<String> = loud()
+        .filter(|finding| !wanted().any(|token| meets(&example, token, finding)))
+        .map(|finding| format!("{}@{}", finding.rule, place(&example, finding)))
+        .collect();
+    let told = format!("{title}: missed: {} false: {}", missed.join(" "), alarms.join(" "));
+    (!missed.is_empty() || !alarms.is_empty()).then_some(told)
+}
+
+fn place(example: &Example, finding: &Finding) -> String {
+    match finding.section {
+        Direction::Down => format!("down.{}", finding.statement),
+        Direction::Up => format!("f{}.{}", file_of(example, finding), finding.statement),
+    }
 }
