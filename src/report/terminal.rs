@@ -3,7 +3,7 @@
 //! Every text that comes from a migration passes [`clean`] first, or the renderer's own filter: a
 //! file may hold escape sequences.
 
-use std::{fmt::Write, ops::Range};
+use std::{borrow::Cow, fmt::Write, ops::Range};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Patch, Renderer, Snippet};
 
@@ -62,15 +62,13 @@ fn finding_text(report: &CheckReport, finding: &Finding, color: bool) -> String 
     let source = excerpt::source_of(report, &finding.place);
 
     let mut primary = Group::with_title(level.primary_title(&message).id(finding.rule));
-    primary = match source.and_then(|source| lines_of(source, &finding.place).map(|it| (source, it))) {
-        Some((source, (first_line, text, span))) => {
+    primary = match source.and_then(|source| lines_of(source, &finding.place)) {
+        Some((first_line, text, span)) => {
             let mut pointer = AnnotationKind::Primary.span(span);
             if !label.is_empty() {
                 pointer = pointer.label(&label);
             }
-            primary.element(
-                Snippet::source(&source.text[text]).line_start(first_line).path(&path).annotation(pointer),
-            )
+            primary.element(Snippet::source(text).line_start(first_line).path(&path).annotation(pointer))
         }
         None => primary.element(
             Level::NOTE.message(format!("at {path}:{}:{}", finding.place.line, finding.place.column)),
@@ -89,7 +87,7 @@ fn finding_text(report: &CheckReport, finding: &Finding, color: bool) -> String 
     let edit = finding.edit.as_ref().and_then(|edit| {
         let source = excerpt::source_of(report, &edit.place)?;
         let (first_line, text, span) = lines_of(source, &edit.place)?;
-        Some((&source.text[text], first_line, span, edit.text.as_str()))
+        Some((text, first_line, span, edit.text.as_str()))
     });
     if let (None, Some(sql)) = (&edit, &finding.suggestion) {
         primary = primary.element(Level::HELP.message(format!("write\n{}", clean(sql))));
@@ -105,8 +103,8 @@ fn finding_text(report: &CheckReport, finding: &Finding, color: bool) -> String 
     renderer.render(&groups)
 }
 
-/// The lines of a place: number of the first, their bytes in the text, and the place's bytes in them.
-fn lines_of(source: &SourceFile, place: &Place) -> Option<(usize, Range<usize>, Range<usize>)> {
+/// The lines of a place: number of the first, their text, and the place's bytes in it.
+fn lines_of<'a>(source: &'a SourceFile, place: &Place) -> Option<(usize, Cow<'a, str>, Range<usize>)> {
     let Range { start, mut end } = excerpt::span(source, place)?;
     let from = source.lines.start_of(place.line)?;
     // Nobody reads a line of that width, and it would be repeated for each finding on it.
@@ -118,7 +116,15 @@ fn lines_of(source: &SourceFile, place: &Place) -> Option<(usize, Range<usize>, 
         end = rest_of_line(start);
     }
     let to = rest_of_line(end);
-    (to - from <= WIDEST).then_some((place.line, from..to, start - from..end - from))
+    let (text, span) = (&source.text[from..to], start - from..end - from);
+    (text.len() <= WIDEST).then(|| match text.contains('\r') {
+        false => (place.line, text.into(), span),
+        // The ends of lines of another system are no part of what is shown.
+        true => {
+            let shown = |until: usize| until - text[..until].matches('\r').count();
+            (place.line, text.replace('\r', "").into(), shown(span.start)..shown(span.end))
+        }
+    })
 }
 
 /// The relation of `schema.relation.column`.
@@ -127,9 +133,9 @@ fn relation(object: &str) -> &str {
 }
 
 fn file_text(out: &mut String, file: &FileReport, paint: &Paint) {
-    let how = if file.transactional { "one transaction" } else { "step by step, outside a transaction" };
+    let how = if file.transactional { "in one transaction" } else { "step by step, outside a transaction" };
     let _ = writeln!(out, "{}", paint.bold(&clean(&file.file)));
-    let _ = writeln!(out, "  runs in {how}; DOWN: {}", file.down_in_words());
+    let _ = writeln!(out, "  runs {how}; DOWN: {}", file.down_in_words());
     for (lock, duration) in file.strongest_locks() {
         let time = duration.map(|ms| format!(" ({})", milliseconds(ms))).unwrap_or_default();
         let _ = writeln!(out, "  locks {} {}{time}", one_line(&lock.object), lock.mode);

@@ -307,3 +307,11 @@ fn a_rollback_in_a_file_of_its_own_is_shown_on_its_line() {
     assert!(ran.stdout.contains("--> migrations/1_a.down.sql:2:1"), "{}", ran.stdout);
     assert!(ran.stdout.contains("2 | DROP TABLE app.a;"), "{}", ran.stdout);
 }
+
+#[test]
+fn line_ends_of_another_system_are_not_shown() {
+    let project = Project::new();
+    project.write("migrations/1_a.sql", "-- first\r\nDROP TABLE\r\n  app.a;\r\n");
+    let ran = project.run(&["check", "--shadow", "off"]).expect(1);
+    assert!(ran.stdout.contains("2 | / DROP TABLE\n3 | |   app.a;\n"), "{}", ran.stdout);
+}
