@@ -124,7 +124,8 @@ fn database(session: &Session) -> Result<Vec<Finding>, Error> {
     let settings = target::settings(&config, None, None)?;
     let (schema, say) = (settings.schema.clone(), target::say(session));
     let address = target::address(session)?;
-    let (target, past) = Target::open(address, settings, target::who(session), &say)?;
+    let (mut target, past) = Target::open(address, settings, target::who(session), &say)?;
+    target.settle()?;
     let (facts, address) = (target.facts(), target.address());
     let mut findings = vec![Finding::ok(format!(
         "connected to {address} as {} (address from {}, PostgreSQL {})",

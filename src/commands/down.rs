@@ -97,6 +97,7 @@ fn roll_back(args: &Args, session: &Session) -> Result<(Deploy, Option<Error>), 
             None,
         ));
     }
+    target::leave_word(session, &target, Direction::Down);
     let allowed = Allowed { data_loss: args.allow_data_loss, archive: args.archive };
     let outcome = carry_out(&mut target, set, &options, allowed, &|line| session.say(line))?;
     if outcome.error.is_none() && !session.json() && !session.globals.quiet {

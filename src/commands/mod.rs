@@ -141,14 +141,17 @@ pub fn run(
     };
     let mut session = Session::new(cli.globals, Env::new(environment));
     let outcome = session.check_format(&cli.command).and_then(|()| cli.command.run(&mut session));
-    match outcome {
+    let code = match outcome {
         Ok(code) => code,
         Err(error) => {
             session.tell(&error);
             session.print_error(&error);
             error.exit_code()
         }
-    }
+    };
+    // What a deploy has done does not fail for want of paper; the other commands are their result.
+    let deploys = matches!(cli.command, Command::Up(_) | Command::Down(_) | Command::Action(_));
+    if session.tell_unprinted() && code == 0 && !deploys { 2 } else { code }
 }
 
 /// Whether a command line that does not parse asks for JSON.

@@ -25,6 +25,20 @@ pub(super) fn error_document(error: &Told) -> serde_json::Value {
     })
 }
 
+/// A text on stdout, where there is no session any more.
+pub(super) fn print_text(text: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{text}");
+}
+
+/// Says on stderr why the process ends.
+pub(super) fn tell_unanswered() {
+    let _ = writeln!(
+        std::io::stderr().lock(),
+        "error: stopped by a signal, and the server did not answer\n  help: It rolls back what was running when it \
+         notices that we are gone. `lockkeeper status` tells where it stands; running again goes on."
+    );
+}
+
 /// A document on stdout, where there is no session yet.
 pub(super) fn print_document(document: &serde_json::Value) {
     // A reader that closed the pipe has had enough; there is nobody to tell.
@@ -41,6 +55,8 @@ pub(crate) struct Session {
     captured: RefCell<Option<String>>,
     /// Whether anything was printed on stdout.
     printed: Cell<bool>,
+    /// Why stdout did not take all of it.
+    unprinted: RefCell<Option<std::io::Error>>,
 }
 
 impl Session {
@@ -62,7 +78,14 @@ impl Session {
         );
         // A second run in one process (the tests of the library) keeps the first logger.
         let _ = logger.try_init();
-        Self { globals, env, root, captured: RefCell::default(), printed: Cell::default() }
+        Self {
+            globals,
+            env,
+            root,
+            captured: RefCell::default(),
+            printed: Cell::default(),
+            unprinted: RefCell::default(),
+        }
     }
 
     /// Only `check` and `action` render more than text and JSON.
@@ -122,11 +145,32 @@ impl Session {
         }
         self.printed.set(true);
         let mut out = std::io::stdout().lock();
-        // A reader that closed the pipe has had enough; there is nobody to tell.
-        let _ = out
+        let written = out
             .write_all(text.as_bytes())
-            .and_then(|()| if text.ends_with('\n') { Ok(()) } else { out.write_all(b"\n") });
-        let _ = out.flush();
+            .and_then(|()| if text.ends_with('\n') { Ok(()) } else { out.write_all(b"\n") })
+            .and_then(|()| out.flush());
+        // A reader that closed the pipe has had enough; there is nobody to tell.
+        if let Err(error) = written
+            && error.kind() != std::io::ErrorKind::BrokenPipe
+        {
+            self.unprinted.replace(Some(error));
+        }
+    }
+
+    /// Says on stderr that stdout did not take what was printed. Returns whether that was so.
+    pub(super) fn tell_unprinted(&self) -> bool {
+        let Some(error) = self.unprinted.take() else { return false };
+        self.tell(&Error::io(
+            "the result cannot be written to stdout",
+            "What was done is done: look at the disk that stdout goes to, and ask `lockkeeper status`.",
+            error,
+        ));
+        true
+    }
+
+    /// Whether this command runs in another's name.
+    pub(super) fn is_captured(&self) -> bool {
+        self.captured.borrow().is_some()
     }
 
     /// Runs a command in another's name: what it would print, in this format, comes back as text.

@@ -1,14 +1,17 @@
 //! What every command with a target needs: whose it is, where it is, how to deploy.
 
+use std::sync::PoisonError;
+
 use serde::Serialize;
 
-use super::Session;
+use super::{Session, session};
 use crate::{
     config::{Config, duration, nearest},
     db::{self, Address},
     error::Error,
     finding::Direction,
     history::{Outcome, Settings, Who},
+    interrupt,
     migration::{
         MigrationSet,
         plan::{self, Past},
@@ -81,6 +84,7 @@ pub(crate) fn settings(
         statement_timeout: deploy.statement_timeout,
         lock_wait: option("lock-wait", lock_wait, deploy.lock_wait)?,
         retries: deploy.retries,
+        retry_budget: deploy.retry_budget,
         notify_pgrst: deploy.notify_pgrst,
     })
 }
@@ -156,6 +160,33 @@ pub(super) fn document(outcome: &Outcome, dry_run: bool) -> Deploy {
         pending: outcome.pending.iter().map(|version| version.0).collect(),
         ..Deploy::nothing(outcome.direction, dry_run)
     }
+}
+
+/// Has the run told of, should a signal end it while the server does not answer any more.
+pub(super) fn leave_word(session: &Session, target: &crate::history::Target<'_>, direction: Direction) {
+    // Who runs the command in another's name leaves a word of its own.
+    if session.is_captured() {
+        return;
+    }
+    let (progress, json) = (target.progress(), session.json());
+    interrupt::last_words(move || {
+        let seen = progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let nothing = || Deploy::nothing(direction, false);
+        let mut told = seen.as_ref().map_or_else(nothing, |outcome| document(outcome, false));
+        told.failed = told.pending.first().filter(|_| seen.is_some()).map(|version| Failed {
+            version: *version,
+            file: None,
+            line: None,
+            statement: None,
+            sqlstate: None,
+            message: "stopped by a signal, and the server did not answer".into(),
+            state: "unknown".into(),
+        });
+        if json && let Ok(text) = serde_json::to_string_pretty(&told) {
+            session::print_text(&text);
+        }
+        session::tell_unanswered();
+    });
 }
 
 /// Prints the one document that `--format json` promises, and gives the error back.

@@ -102,6 +102,7 @@ fn deploy(args: &Args, session: &Session) -> Result<(Deploy, Option<Error>), Err
     let options = Options::of(args).forward(&config);
     let say = target::say(session);
     let (mut target, past) = Target::open(target::address(session)?, settings, target::who(session), &say)?;
+    target::leave_word(session, &target, Direction::Up);
     let work = Work { set, config: &config, options: &options, skip_check: args.skip_check };
     let refuse = |past: &Past| match args.fail_on_drift {
         true => drift::refuse(session, &config, set, past),

@@ -122,6 +122,9 @@ pub(crate) struct Deploy {
     #[serde(with = "duration")]
     pub(crate) lock_wait: Duration,
     pub(crate) retries: u32,
+    /// How long, all attempts together, a migration that met a lock is tried again.
+    #[serde(with = "duration")]
+    pub(crate) retry_budget: Duration,
     pub(crate) notify_pgrst: bool,
 }
 
@@ -132,6 +135,7 @@ impl Default for Deploy {
             statement_timeout: Duration::ZERO,
             lock_wait: Duration::from_secs(300),
             retries: 10,
+            retry_budget: Duration::from_secs(300),
             notify_pgrst: true,
         }
     }

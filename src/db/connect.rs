@@ -81,7 +81,7 @@ pub(crate) fn connect(address: &Address, application_name: &str) -> Result<Sessi
     let begun = Instant::now();
     let mut pause = Duration::from_millis(500);
     loop {
-        let error = match config.connect(connector.clone()) {
+        let error = match interrupt::waiting(|| config.connect(connector.clone())) {
             Ok(client) => return Ok(Session::new(client, connector, notices)),
             Err(error) => error,
         };

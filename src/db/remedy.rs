@@ -152,6 +152,9 @@ pub(crate) fn remedy(error: &ServerError) -> Option<String> {
         "25001" => {
             "This statement cannot run inside a transaction: put `-- lockkeeper: transaction off` at the head of the file."
         }
+        "2D000" => {
+            "A procedure or a DO block commits by itself, which no transaction of another can hold: put `-- lockkeeper: transaction off` at the head of the file."
+        }
         "55P04" => {
             "A new enum value cannot be used in the transaction that added it: put the ADD VALUE into a migration of its own."
         }

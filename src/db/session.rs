@@ -12,7 +12,7 @@ use postgres::{
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::error::Cause;
+use crate::{error::Cause, interrupt};
 
 /// An error that the server reported.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,7 +119,7 @@ pub(crate) struct Canceller {
 impl Canceller {
     pub(crate) fn cancel(&self) {
         if let Err(error) = self.token.cancel_query(self.tls.clone()) {
-            log::warn!("the running statement could not be cancelled: {error}");
+            log::debug!("the running statement could not be cancelled: {error}");
         }
     }
 }
@@ -138,12 +138,13 @@ impl Session {
 
     /// Runs a text of any number of statements, dropping what they give. One round trip.
     pub(crate) fn execute(&mut self, sql: &str) -> Result<(), Fault> {
-        self.client.batch_execute(sql).map_err(|error| self.fault(error))
+        interrupt::waiting(|| self.client.batch_execute(sql)).map_err(|error| self.fault(error))
     }
 
     /// Runs a text of any number of statements. One round trip. One element for each that gives rows.
     pub(crate) fn query(&mut self, sql: &str) -> Result<Vec<Rows>, Fault> {
-        let messages = self.client.simple_query(sql).map_err(|error| self.fault(error))?;
+        let messages =
+            interrupt::waiting(|| self.client.simple_query(sql)).map_err(|error| self.fault(error))?;
         let mut results = Vec::new();
         for message in messages {
             match message {

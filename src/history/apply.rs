@@ -137,6 +137,7 @@ impl Target<'_> {
         row: &dyn Fn(&Target<'_>, &str) -> String,
         outcome: &mut Outcome,
     ) -> bool {
+        self.note_progress(outcome);
         let stepwise = resumes || job.modes.iter().any(Option::is_some);
         let ran = if stepwise { self.step_through(job, resumes, row) } else { self.whole(job, row) };
         match ran {
@@ -197,26 +198,28 @@ impl Target<'_> {
     /// something of it stays in the database.
     pub(super) fn halt(&mut self, job: &Job<'_>, stop: Stop, done: usize, partial: bool) -> Halt {
         let state = if partial { FailedState::Partial } else { FailedState::RolledBack };
+        let next = job.spot(done + 1);
         match stop {
             Stop::Failed(error, spot) => self.failure(job, &error, spot.statement, spot.offset, state, done),
-            Stop::Cancelled => {
+            Stop::Cancelled(spot) => {
                 let outcome = if partial { "partial" } else { "cancelled" };
-                self.book_failure(job, outcome, ("57014", "cancelled by a signal"), None, done);
-                let failed = failed(job, 0, 0, "57014", "cancelled by a signal", state);
+                let (place, line) = job.place(spot.offset);
+                self.book_failure(job, outcome, ("57014", "cancelled by a signal"), Some(line), done);
+                let failed = failed(job, spot.statement, line, "57014", "cancelled by a signal", state);
+                let at = format!("in migration {}, at {place}", job.version);
                 let when = if partial {
                     format!(
-                        "in {}, after statement {done} of {}; running again goes on there",
-                        job.version,
+                        "{at}; {done} of its {} statements are done, and running again goes on after them",
                         job.count()
                     )
                 } else {
-                    format!("in {}; it was rolled back", job.version)
+                    format!("{at}; it was rolled back")
                 };
                 Halt { failed: Some(failed), error: cancelled(&when) }
             }
             Stop::Lost(cause) => {
                 let error = lost(&cause);
-                let mut halt = self.failure(job, &error, 0, 0, state, done);
+                let mut halt = self.failure(job, &error, next.statement, next.offset, state, done);
                 if let Error::RolledBack { failure, .. } = &mut halt.error {
                     failure.help = Some("The server rolled the transaction back, for it never saw a COMMIT. Look at the server's health and run again.".into());
                 }
@@ -224,9 +227,10 @@ impl Target<'_> {
             }
             Stop::Broken => {
                 let text = "the file ended the transaction by itself: what came before that is committed, and there is no record of it";
-                self.book_failure(job, "partial", ("2D000", text), None, done);
+                let (_, line) = job.place(next.offset);
+                self.book_failure(job, "partial", ("2D000", text), Some(line), done);
                 Halt {
-                    failed: Some(failed(job, 0, 0, "2D000", text, FailedState::Partial)),
+                    failed: Some(failed(job, next.statement, line, "2D000", text, FailedState::Partial)),
                     error: Error::Partial {
                         what: format!("{}: {text}", job.section.file.path),
                         remedy: format!(
@@ -238,7 +242,8 @@ impl Target<'_> {
             }
             Stop::Unknown(error) => {
                 let text = error.to_string();
-                let failed = failed(job, 0, 0, "08007", &text, FailedState::Unknown);
+                let (_, line) = job.place(next.offset);
+                let failed = failed(job, next.statement, line, "08007", &text, FailedState::Unknown);
                 let error = match error {
                     Error::Partial { .. } | Error::Cancelled { .. } => error,
                     other => Error::Partial {
@@ -317,8 +322,7 @@ impl Target<'_> {
             line,
             ..Event::default()
         });
-        let restore = if self.facts.transaction_pooler { String::new() } else { self.restore() };
-        if let Err(fault) = self.session.execute(&format!("{restore} {event}")) {
+        if let Err(fault) = self.shielded(&format!("{} {event}", self.restore())) {
             log::debug!("the failure was not recorded: {fault}");
         }
     }

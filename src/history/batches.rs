@@ -2,7 +2,7 @@
 //! the key it has come to, so that a later run goes on behind it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     time::{Duration, Instant},
 };
 
@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Replicas further behind than this are waited for.
-const LAG: f64 = 10.0;
+const LAG: Duration = Duration::from_secs(10);
 
 impl Target<'_> {
     /// Runs statement `at` in batches to its end, and records it.
@@ -43,12 +43,17 @@ impl Target<'_> {
         let text = &job.section.sql[piece.body.clone()];
         let faulty = |fault: Fault| match fault {
             Fault::Lost(cause) => Stop::Lost(cause),
-            Fault::Server(error) if error.is("57014") && crate::interrupt::requested() => Stop::Cancelled,
+            Fault::Server(error) if error.is("57014") && crate::interrupt::requested() => {
+                Stop::Cancelled(spot)
+            }
             Fault::Server(error) => Stop::Failed(error, spot),
         };
-        let mut key = self.batch_key(job).map_err(faulty)?;
-        let (mut rows, mut attempts, mut told) = (0, 1, Instant::now());
-        while let Some((upper, walked)) = self.next_key(backfill, key.as_deref()).map_err(faulty)? {
+        let mut key = self.batch_key(job, at).map_err(faulty)?;
+        if let Some(key) = &key {
+            (self.say)(&format!("{}: going on in {} behind {key}", job.version, backfill.table));
+        }
+        let (mut rows, mut attempts, mut told, mut lag) = (0, 1, Instant::now(), Lag::default());
+        while let Some((upper, walked)) = self.next_key(backfill, key.as_deref(), &mut lag).map_err(faulty)? {
             let sql = bounded(text, backfill, key.as_deref(), &upper)
                 .ok_or_else(|| Stop::Refused(unfit(job, at)))?;
             let section = Section { cut: sql::cut(&sql), sql, offsets: vec![(0, 0)], ..job.section.clone() };
@@ -76,6 +81,7 @@ impl Target<'_> {
                 Ok(Ran::Done { attempts: these, .. }) => attempts = attempts.max(these),
                 Ok(Ran::Already) => return Ok(Ran::Already),
                 Err(Stop::Failed(error, _)) => return Err(Stop::Failed(error, spot)),
+                Err(Stop::Cancelled(_)) => return Err(Stop::Cancelled(spot)),
                 Err(stop) => return Err(stop),
             }
             rows += walked;
@@ -85,7 +91,7 @@ impl Target<'_> {
             }
             key = Some(upper);
             if !crate::interrupt::sleep(backfill.pause) {
-                return Err(Stop::Cancelled);
+                return Err(Stop::Cancelled(spot));
             }
         }
         (self.say)(&format!("{}: {rows} rows of {} walked", job.version, backfill.table));
@@ -95,43 +101,77 @@ impl Target<'_> {
         }
     }
 
-    /// The key that the last batch of an unfinished run came to.
-    pub(super) fn batch_key(&mut self, job: &Job<'_>) -> Result<Option<String>, Fault> {
+    /// The key that the last batch of statement `at` came to, in a run that was not finished.
+    pub(super) fn batch_key(&mut self, job: &Job<'_>, at: usize) -> Result<Option<String>, Fault> {
         let rows = self.session.rows(&format!(
-            "SELECT CASE WHEN outcome IN ('batch-done', 'partial') THEN (SELECT batch_key FROM {runs} k \
-                 WHERE k.version = r.version AND k.outcome = 'batch-done' AND k.id > (SELECT coalesce(max(id), 0) FROM {runs} s \
-                 WHERE s.version = r.version AND s.outcome NOT IN ('batch-done', 'partial')) ORDER BY k.id DESC LIMIT 1) END \
-             FROM {runs} r WHERE version = {} ORDER BY id DESC LIMIT 1",
-            job.version,
+            "SELECT batch_key FROM {runs} WHERE version = {version} AND outcome = 'batch-done' AND statement_from = {at} \
+               AND id > (SELECT coalesce(max(id), 0) FROM {runs} WHERE version = {version} AND (direction <> {direction} \
+                         OR outcome NOT IN ('started', 'batch-done', 'step-done', 'partial'))) \
+             ORDER BY id DESC LIMIT 1",
+            version = job.version,
+            direction = literal(job.direction.as_str()),
             runs = self.table("migration_runs"),
         ))?;
         Ok(rows.value().map(str::to_owned))
     }
 
     /// The last key of the next batch and how many rows that is, once the replicas have caught up.
-    fn next_key(&mut self, backfill: &Backfill, after: Option<&str>) -> Result<Option<(String, u64)>, Fault> {
+    fn next_key(
+        &mut self,
+        backfill: &Backfill,
+        after: Option<&str>,
+        lag: &mut Lag,
+    ) -> Result<Option<(String, u64)>, Fault> {
         let Backfill { table, key, batch, .. } = backfill;
         let behind = after.map(|after| format!("WHERE {key} > {}", literal(after))).unwrap_or_default();
         let sql = format!(
             "WITH batch AS (SELECT {key} AS key FROM {table} {behind} ORDER BY {key} LIMIT {batch}) \
              SELECT key::text AS key, (SELECT count(*) FROM batch) AS walked, \
-                    (SELECT extract(epoch FROM max(replay_lag)) FROM pg_catalog.pg_stat_replication) AS lag \
+                    pg_catalog.pg_current_wal_lsn() - '0/0'::pg_catalog.pg_lsn AS written, \
+                    (SELECT min(replay_lsn) - '0/0'::pg_catalog.pg_lsn FROM pg_catalog.pg_stat_replication r \
+                     WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_replication_slots s \
+                                       WHERE s.active_pid = r.pid AND s.slot_type = 'logical')) AS replayed \
              FROM batch ORDER BY batch.key DESC LIMIT 1"
         );
+        let mut told: Option<Instant> = None;
         loop {
             let rows = self.session.rows(&sql)?;
             let Some(row) = rows.rows.first() else { return Ok(None) };
+            let number = |name: &str| rows.get(row, name).parse::<u64>().ok();
             // Only roles that may look (pg_monitor) see the lag; the others go on by the pause alone.
-            let lag: f64 = rows.get(row, "lag").parse().unwrap_or(0.0);
-            if lag < LAG {
-                let walked = rows.get(row, "walked").parse().unwrap_or(0);
-                return Ok(Some((rows.get(row, "key").to_owned(), walked)));
+            let behind = match (number("written"), number("replayed")) {
+                (Some(written), Some(replayed)) => lag.of(Instant::now(), written, replayed),
+                _ => Duration::ZERO,
+            };
+            let key = rows.get(row, "key").to_owned();
+            if behind < LAG {
+                return Ok(Some((key, number("walked").unwrap_or(0))));
             }
-            (self.say)(&format!("a replica is {lag:.0} s behind; waiting"));
-            if !crate::interrupt::sleep(Duration::from_secs(2)) {
-                return Ok(Some((rows.get(row, "key").to_owned(), 0)));
+            if told.is_none_or(|told| told.elapsed() > Duration::from_secs(15)) {
+                (self.say)(&format!("a replica is {} s behind; waiting", behind.as_secs()));
+                told = Some(Instant::now());
+            }
+            if !crate::interrupt::sleep(Duration::from_secs(1)) {
+                return Ok(Some((key, 0)));
             }
         }
+    }
+}
+
+/// How far behind the replicas are: when was written what the slowest has not replayed yet? Unlike
+/// `replay_lag` of the server's view, this grows while a replica stands still.
+#[derive(Debug, Default)]
+struct Lag(VecDeque<(Instant, u64)>);
+
+impl Lag {
+    fn of(&mut self, now: Instant, written: u64, replayed: u64) -> Duration {
+        if self.0.back().is_none_or(|(_, seen)| *seen < written) {
+            self.0.push_back((now, written));
+        }
+        while self.0.front().is_some_and(|(_, seen)| *seen <= replayed) {
+            self.0.pop_front();
+        }
+        self.0.front().map_or(Duration::ZERO, |(since, _)| now.duration_since(*since))
     }
 }
 
@@ -184,6 +224,19 @@ mod tests {
     fn check(text: &str, after: Option<&str>, expected: &str) {
         let backfill = Backfill { table: "t".into(), key: "id".into(), batch: 10, pause: Duration::ZERO };
         assert_eq!(bounded(text, &backfill, after, "20").unwrap(), expected);
+    }
+
+    #[test]
+    fn the_lag_is_the_age_of_what_is_not_replayed() {
+        let (begun, mut lag) = (Instant::now(), Lag::default());
+        let mut of = |second: u64, written, replayed| {
+            lag.of(begun + Duration::from_secs(second), written, replayed).as_secs()
+        };
+        assert_eq!(of(0, 100, 100), 0);
+        assert_eq!(of(1, 200, 100), 0);
+        assert_eq!(of(5, 300, 199), 4);
+        assert_eq!(of(20, 300, 200), 15);
+        assert_eq!(of(21, 300, 300), 0);
     }
 
     #[test]

@@ -5,24 +5,34 @@ use crate::{
     sql::{self, literal},
 };
 
-/// A clause that names the sessions which hold locks on what the statement mentions; empty when
-/// they have gone. What they run is shown without its constants.
+/// A clause that names the sessions which hold locks on what the statement mentions, and on what hangs
+/// together with it: partitions, tables at the other end of a foreign key, the table of an index. Empty
+/// when they have gone. What they run is shown without its constants.
 pub(super) fn find(session: &mut Session, statement: &str) -> String {
     let names = words(statement);
     if names.is_empty() {
         return String::new();
     }
     let sql = format!(
-        "SELECT a.pid, a.application_name, a.state, a.query, \
+        "WITH named AS (SELECT oid FROM pg_catalog.pg_class WHERE relname = ANY (ARRAY[{}])), \
+              tables AS (SELECT oid FROM named \
+                         UNION SELECT indrelid FROM pg_catalog.pg_index JOIN named ON oid = indexrelid), \
+              meant AS (SELECT oid FROM tables \
+                        UNION SELECT inhrelid FROM pg_catalog.pg_inherits JOIN tables ON oid = inhparent \
+                        UNION SELECT inhparent FROM pg_catalog.pg_inherits JOIN tables ON oid = inhrelid \
+                        UNION SELECT confrelid FROM pg_catalog.pg_constraint k JOIN tables t ON t.oid = k.conrelid WHERE k.contype = 'f' \
+                        UNION SELECT conrelid FROM pg_catalog.pg_constraint k JOIN tables t ON t.oid = k.confrelid WHERE k.contype = 'f') \
+         SELECT a.pid, a.application_name, a.state, a.query, \
                 pg_catalog.round(extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start)) AS age, \
+                pg_catalog.to_char(a.query_start AT TIME ZONE 'UTC', 'HH24:MI:SS') AS since, \
                 pg_catalog.string_agg(DISTINCT c.relname || ' ' || l.mode, ', ') AS locks \
          FROM pg_catalog.pg_locks l \
          JOIN pg_catalog.pg_class c ON c.oid = l.relation \
          JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid \
          WHERE l.granted AND l.locktype = 'relation' AND l.pid <> pg_catalog.pg_backend_pid() \
            AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) \
-           AND c.relname = ANY (ARRAY[{}]) AND a.xact_start IS NOT NULL \
-         GROUP BY 1, 2, 3, 4, a.xact_start ORDER BY a.xact_start LIMIT 3",
+           AND c.oid IN (SELECT oid FROM meant) AND a.xact_start IS NOT NULL \
+         GROUP BY 1, 2, 3, 4, a.xact_start, a.query_start ORDER BY a.xact_start LIMIT 3",
         names.iter().map(|name| literal(name)).collect::<Vec<_>>().join(", ")
     );
     let Ok(rows) = session.rows(&sql) else { return String::new() };
@@ -32,12 +42,13 @@ pub(super) fn find(session: &mut Session, statement: &str) -> String {
         .map(|row| {
             let application = rows.get(row, "application_name");
             format!(
-                "pid {}{} in a transaction of {} s ({}), holding {}: {}",
+                "pid {}{} in a transaction of {} s ({}), holding {}; its query since {} UTC: {}",
                 rows.get(row, "pid"),
                 if application.is_empty() { String::new() } else { format!(" `{application}`") },
                 rows.get(row, "age"),
                 rows.get(row, "state"),
                 rows.get(row, "locks"),
+                rows.get(row, "since"),
                 redacted(rows.get(row, "query")),
             )
         })

@@ -1,11 +1,17 @@
 //! A target and what is known of it: opened, looked at, locked, and opened again when the
 //! connection is lost.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use serde::Deserialize;
 
-use super::{install, lock, past};
+use super::{apply::Outcome, install, lock, past};
 use crate::{
     config::SupabaseHistory,
     db::{self, Address, Fault, Rows, Session},
@@ -26,6 +32,8 @@ pub(crate) struct Settings {
     pub(crate) statement_timeout: Duration,
     pub(crate) lock_wait: Duration,
     pub(crate) retries: u32,
+    /// How long, all attempts together, to try again.
+    pub(crate) retry_budget: Duration,
     pub(crate) notify_pgrst: bool,
 }
 
@@ -40,7 +48,7 @@ pub(crate) struct Who {
 
 impl Who {
     /// At most 63 bytes of plain ASCII: Postgres cuts the rest off and replaces the others.
-    fn application_name(&self) -> String {
+    pub(super) fn application_name(&self) -> String {
         let name = format!("lockkeeper run {} by {}", self.run, self.actor);
         name.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(63).collect()
     }
@@ -77,7 +85,7 @@ pub(crate) struct Facts {
     pub(crate) server_port: Option<u16>,
     pub(crate) backend_age: f64,
     pub(crate) pid: u32,
-    /// Set by us: sessions are shared between clients, transaction by transaction.
+    /// Set by [`Target::settle`]: sessions are shared between clients, transaction by transaction.
     #[serde(skip)]
     pub(crate) transaction_pooler: bool,
 }
@@ -92,6 +100,15 @@ pub(crate) struct Target<'a> {
     /// One line of progress.
     pub(super) say: &'a dyn Fn(&str),
     pub(super) locked: bool,
+    /// What is to be kept with the record of the step that runs.
+    pub(super) note: Option<String>,
+    /// How far the run is: for whoever has to tell when it ends without warning.
+    progress: Arc<Mutex<Option<Outcome>>>,
+    /// How old the connection was when the server told the session's age; until it is known what
+    /// stands between us and the server.
+    pub(super) unsettled: Option<Duration>,
+    /// What runs is ours and short: a signal does not cancel it.
+    shielded: Arc<AtomicBool>,
     /// Cancels what runs when a signal asks for it.
     on_signal: Option<OnSignal>,
 }
@@ -107,8 +124,20 @@ impl<'a> Target<'a> {
         let (mut session, begun) = (db::connect(&address, &who.application_name())?, Instant::now());
         let (facts, past) =
             past::read(&mut session, &settings, None).map_err(|fault| unreadable(&address, fault))?.0;
-        let mut target = Self { session, address, settings, who, facts, say, locked: false, on_signal: None };
-        target.facts.transaction_pooler = target.shares_sessions(begun.elapsed());
+        let target = Self {
+            session,
+            address,
+            settings,
+            who,
+            facts,
+            say,
+            locked: false,
+            note: None,
+            progress: Arc::default(),
+            unsettled: Some(begun.elapsed()),
+            shielded: Arc::default(),
+            on_signal: None,
+        };
         Ok((target, past))
     }
 
@@ -118,6 +147,34 @@ impl<'a> Target<'a> {
             .map_err(|fault| unreadable(&self.address, fault))?;
         self.facts = Facts { transaction_pooler: self.facts.transaction_pooler, ..facts };
         Ok(past)
+    }
+
+    /// Where the run can be looked at from another thread.
+    pub(crate) fn progress(&self) -> Arc<Mutex<Option<Outcome>>> {
+        self.progress.clone()
+    }
+
+    pub(super) fn note_progress(&self, outcome: &Outcome) {
+        let seen = Outcome {
+            direction: outcome.direction,
+            done: outcome.done.clone(),
+            failed: outcome.failed.clone(),
+            pending: outcome.pending.clone(),
+            error: None,
+        };
+        *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
+    }
+
+    /// Runs something short of ours, which no signal cancels.
+    pub(super) fn shielded(&mut self, sql: &str) -> Result<(), Fault> {
+        self.shielded.store(true, Ordering::SeqCst);
+        let mut outcome = self.session.execute(sql);
+        // A cancel that was under way to what ran before.
+        if matches!(&outcome, Err(Fault::Server(error)) if error.is("57014") && interrupt::requested()) {
+            outcome = self.session.execute(sql);
+        }
+        self.shielded.store(false, Ordering::SeqCst);
+        outcome
     }
 
     pub(crate) fn set_actor(&mut self, actor: String) {
@@ -151,8 +208,12 @@ impl<'a> Target<'a> {
     }
 
     fn cancel_on_signal(&mut self) {
-        let canceller = self.session.canceller();
-        self.on_signal = Some(interrupt::on_signal(move || canceller.cancel()));
+        let (canceller, shielded) = (self.session.canceller(), self.shielded.clone());
+        self.on_signal = Some(interrupt::on_signal(move || {
+            if !shielded.load(Ordering::SeqCst) {
+                canceller.cancel();
+            }
+        }));
     }
 
     /// Waits for the lock. Returns the history as it is then.
@@ -160,6 +221,7 @@ impl<'a> Target<'a> {
         let key = lock::key(&self.settings.schema);
         let waiting = Instant::now();
         let mut told: Option<Instant> = None;
+        self.recognise();
         loop {
             // Behind a transaction pooler a session's lock would stay with a session that we may
             // never see again: there the lock inside each transaction has to do alone.
@@ -226,8 +288,7 @@ impl<'a> Target<'a> {
         if std::mem::take(&mut self.locked) {
             let key = lock::key(&self.settings.schema);
             // The lock ends with the session anyway.
-            if let Err(fault) = self.session.execute(&format!("SELECT pg_catalog.pg_advisory_unlock({key})"))
-            {
+            if let Err(fault) = self.shielded(&format!("SELECT pg_catalog.pg_advisory_unlock({key})")) {
                 log::debug!("the lock was not released by hand: {fault}");
             }
         }
@@ -257,34 +318,22 @@ impl<'a> Target<'a> {
         self.session.rows(sql).map_err(|fault| unreadable(&self.address, fault))
     }
 
-    /// What has to be set again after a file may have changed it. Runs outside a transaction.
+    /// What has to be set again after a file may have changed it: `DISCARD ALL` in parts, for that runs
+    /// alone only. <https://www.postgresql.org/docs/current/sql-discard.html>
     pub(super) fn restore(&self) -> String {
+        if self.facts.transaction_pooler {
+            return String::new();
+        }
         format!(
-            "SET SESSION AUTHORIZATION DEFAULT; RESET ROLE; RESET ALL; UNLISTEN *; CLOSE ALL; DEALLOCATE ALL; \
-             DISCARD TEMP; {}",
+            "{RESET} DEALLOCATE ALL; DISCARD SEQUENCES; {}",
             preamble(&self.settings, self.facts.watches_client)
         )
     }
-
-    /// Whether two clients are served by one server session: then sessions are shared, transaction
-    /// by transaction. Asked only when something hints at a pooler, for it takes a second connection.
-    fn shares_sessions(&mut self, age_of_ours: Duration) -> bool {
-        let reused = self.facts.backend_age > age_of_ours.as_secs_f64() + 2.0;
-        let other_port = !self.address.is_socket() && self.facts.server_port != Some(self.address.port);
-        if !reused && !other_port {
-            return false;
-        }
-        let (before, pid) = (self.facts.pid.to_string(), "SELECT pg_catalog.pg_backend_pid()");
-        let mut ask = || -> Option<bool> {
-            let mut second = db::connect(&self.address, &self.who.application_name()).ok()?;
-            // The second connection stays in a transaction while the first one asks: its end is its end.
-            let other = second.rows(&format!("BEGIN; {pid}")).ok()?.value()?.to_owned();
-            let after = self.session.rows(pid).ok()?.value()?.to_owned();
-            Some(other == before || after != before)
-        };
-        ask().unwrap_or(false)
-    }
 }
+
+/// What a file may have left in a session, whoever uses it next.
+pub(super) const RESET: &str = "SET SESSION AUTHORIZATION DEFAULT; RESET ROLE; RESET ALL; UNLISTEN *; CLOSE ALL; \
+                                DISCARD TEMP;";
 
 /// The settings of every session of ours.
 pub(super) fn preamble(settings: &Settings, watches_client: bool) -> String {

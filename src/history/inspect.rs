@@ -56,6 +56,7 @@ impl Target<'_> {
 
     /// Answers the assertions, one after the other; a failed one stops nothing.
     pub(crate) fn verify(&mut self, wanted: &Wanted) -> Result<Vec<Check>, Error> {
+        self.settle()?;
         let mut checks = Vec::new();
         for table in &wanted.tables {
             let sql = format!(

@@ -101,6 +101,7 @@ enum Drops {
 impl Target<'_> {
     /// What the plan would lose. Reads only.
     pub(crate) fn losses(&mut self, steps: &[BackStep]) -> Result<Vec<Loss>, Error> {
+        self.settle()?;
         let mut losses: Vec<Loss> = Vec::new();
         for step in steps {
             let Some(section) = &step.section else { continue };

@@ -100,6 +100,9 @@ pub(super) struct Marks {
     /// Transaction id before the file's statements, and after.
     pub(super) xid: Option<String>,
     pub(super) end_xid: Option<String>,
+    /// The history tables' fingerprint before the file's statements, and after.
+    before: Option<String>,
+    after: Option<String>,
     pub(super) milliseconds: Option<u64>,
     /// The file's statements are all through.
     pub(super) ended: bool,
@@ -112,8 +115,11 @@ impl Marks {
         let words: Vec<&str> = mark.split(' ').collect();
         match words[..] {
             ["statement", number] => self.statement = number.parse().ok(),
-            ["begin", xid] => self.xid = Some(xid.to_owned()),
+            ["begin", xid, history] => {
+                (self.xid, self.before) = (Some(xid.to_owned()), Some(history.to_owned()));
+            }
             ["through"] => self.ended = true,
+            ["history", history] => self.after = Some(history.to_owned()),
             ["end", xid, milliseconds] => {
                 self.end_xid = Some(xid.to_owned());
                 self.milliseconds = milliseconds.parse().ok();
@@ -121,6 +127,11 @@ impl Marks {
             _ => {}
         }
         true
+    }
+
+    /// Whether the file has laid hands on our tables.
+    pub(super) fn history_touched(&self) -> bool {
+        self.after.is_some() && self.before != self.after
     }
 }
 
@@ -176,6 +187,17 @@ mod tests {
         let at = message.text[..message.text.find("nope").unwrap()].chars().count() + 1;
         let spot = message.spot(&section, &error(Some(at)), &Marks::default());
         assert_eq!((spot.statement, &section.sql[spot.offset..]), (2, "nope;"));
+    }
+
+    #[test]
+    fn a_changed_history_is_seen() {
+        let mut marks = Marks::default();
+        marks.take("lockkeeper: begin 7 abc");
+        assert!(!marks.history_touched(), "not through yet");
+        marks.take("lockkeeper: history abc");
+        assert!(!marks.history_touched());
+        marks.take("lockkeeper: history none");
+        assert!(marks.history_touched());
     }
 
     #[test]

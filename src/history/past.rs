@@ -55,18 +55,23 @@ struct Foreign {
     name: Option<String>,
 }
 
-/// Reads everything; with a key, tries to take that lock first. Returns whether it was taken (true
-/// without a key).
+/// Reads everything; with a key, puts our settings in force and tries to take that lock first.
+/// Returns whether it was taken (true without a key).
+///
+/// Without a key nothing stays behind: who knows whose session it is next. All of the text is one
+/// transaction, as the server sees it, so what is set locally holds to its end.
 pub(super) fn read(
     session: &mut Session,
     settings: &Settings,
     lock: Option<i64>,
 ) -> Result<((Facts, Past), bool), Fault> {
-    let mut sql = preamble(settings, false);
-    if let Some(key) = lock {
-        sql.push_str(&format!("\nSELECT pg_catalog.pg_try_advisory_lock({key}) AS locked;"));
-    }
-    sql.push_str(&look(settings));
+    let mut sql = match lock {
+        None => preamble(settings, false).replace("SET ", "SET LOCAL "),
+        Some(key) => {
+            format!("{}\nSELECT pg_catalog.pg_try_advisory_lock({key}) AS locked;", preamble(settings, false))
+        }
+    };
+    sql.push_str(&look(settings, lock.is_none()));
     let results = session.query(&sql)?;
     let locked = lock.is_none() || results.first().and_then(|rows| rows.value()) == Some("t");
     let text = results.last().and_then(|rows| rows.value()).unwrap_or_default();
@@ -108,7 +113,7 @@ pub(super) fn add_texts(
     Ok(())
 }
 
-fn look(settings: &Settings) -> String {
+fn look(settings: &Settings, local: bool) -> String {
     let schema = &settings.schema;
     let (migrations, runs) =
         (format!("{}.schema_migrations", ident(schema)), format!("{}.migration_runs", ident(schema)));
@@ -155,7 +160,7 @@ DECLARE
 BEGIN
     PERFORM set_config('search_path', 'pg_catalog', true);
     BEGIN
-        PERFORM set_config('client_connection_check_interval', '2000', false);
+        PERFORM set_config('client_connection_check_interval', '2000', {local});
     EXCEPTION WHEN OTHERS THEN watches := false;
     END;
     IF readable THEN
@@ -192,7 +197,7 @@ BEGIN
             'server_port', inet_server_port(),
             'backend_age', coalesce((SELECT extract(epoch FROM clock_timestamp() - backend_start)
                                      FROM pg_stat_activity WHERE pid = pg_backend_pid()), 0))
-        )::text, false);
+        )::text, true);
 END
 $lockkeeper$;
 SELECT pg_catalog.current_setting('lockkeeper.past') AS past;

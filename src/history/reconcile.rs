@@ -56,7 +56,13 @@ impl Target<'_> {
                 );
                 Ok(self.adopt_if(&sql, "the value is there")?.unwrap_or(Verdict::Run))
             }
-            Outside::DetachPartition { parent, partition } => self.detach(parent, partition),
+            Outside::DetachPartition { parent, partition } => {
+                let verdict = self.detach(parent, partition)?;
+                if matches!(verdict, Verdict::RunInstead(_)) {
+                    self.note = Some("healed: the detaching was pending and is finalised".into());
+                }
+                Ok(verdict)
+            }
             Outside::Create(catalog, column, name) => {
                 let sql = format!("SELECT 1 FROM pg_catalog.{catalog} WHERE {column} = {}", literal(name));
                 Ok(self.adopt_if(&sql, "it is there")?.unwrap_or(Verdict::Run))
@@ -92,6 +98,7 @@ impl Target<'_> {
                 "{}: {} was left INVALID by an earlier build; dropping and building it again",
                 job.version, found.name
             ));
+            self.note = Some(format!("healed: {} was left INVALID and was dropped first", found.name));
             // The build's own settings are not in force yet; a DROP waits as the build would.
             self.session.execute("SET lock_timeout = 0")?;
             self.session.execute(&format!("DROP INDEX CONCURRENTLY {}", found.name))?;
@@ -205,9 +212,9 @@ impl Target<'_> {
         })
     }
 
-    /// Half-built copies that `REINDEX CONCURRENTLY` leaves.
+    /// Half-built copies that `REINDEX CONCURRENTLY` leaves, but none that another session works on.
     /// <https://www.postgresql.org/docs/current/sql-reindex.html#SQL-REINDEX-CONCURRENTLY>
-    fn drop_leftovers(&mut self, name: Option<&Name>) -> Result<(), Fault> {
+    fn leftovers(&mut self, name: Option<&Name>) -> Result<Vec<String>, Fault> {
         let of = name.map_or_else(
             || "true".to_owned(),
             |name| {
@@ -218,14 +225,25 @@ impl Target<'_> {
         let rows = self.session.rows(&format!(
             "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_index i \
              JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-             WHERE NOT i.indisvalid AND c.relname ~ '_cc(new|old)[0-9]*$' AND n.nspname <> 'pg_toast' AND {of}"
+             WHERE NOT i.indisvalid AND c.relname ~ '_cc(new|old)[0-9]*$' AND n.nspname <> 'pg_toast' AND {of} \
+               AND NOT EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.relation = c.oid AND l.granted \
+                               AND l.pid <> pg_catalog.pg_backend_pid() AND l.mode = 'ShareUpdateExclusiveLock') \
+             ORDER BY 1"
         ))?;
-        for row in &rows.rows {
-            if let Some(Some(index)) = row.first() {
-                (self.say)(&format!("dropping {index}, which an interrupted REINDEX left"));
-                self.session.execute(&format!("DROP INDEX CONCURRENTLY IF EXISTS {index}"))?;
-            }
+        Ok(rows.rows.into_iter().filter_map(|row| row.into_iter().next()?).collect())
+    }
+
+    fn drop_leftovers(&mut self, name: Option<&Name>) -> Result<(), Fault> {
+        let leftovers = self.leftovers(name)?;
+        if leftovers.is_empty() {
+            return Ok(());
         }
+        self.session.execute("SET lock_timeout = 0")?;
+        for index in &leftovers {
+            (self.say)(&format!("dropping {index}, which an interrupted REINDEX left"));
+            self.session.execute(&format!("DROP INDEX CONCURRENTLY IF EXISTS {index}"))?;
+        }
+        self.note = Some(format!("healed: dropped {}, left by a REINDEX", leftovers.join(", ")));
         Ok(())
     }
 
@@ -238,27 +256,50 @@ impl Target<'_> {
         Ok(self.find_index(index)?.filter(|found| !found.valid).map(|found| found.name))
     }
 
-    /// Whether a step that stopped has left something in the database.
-    pub(super) fn leaves(&mut self, job: &Job<'_>, outside: &Outside, stop: &Stop) -> bool {
+    /// Whether step `at`, which stopped, has left something in the database.
+    pub(super) fn leaves(&mut self, job: &Job<'_>, at: usize, outside: &Outside, stop: &Stop) -> bool {
         match (outside, stop) {
             (_, Stop::Lost(_) | Stop::Unknown(_) | Stop::Broken) => true,
-            // What it has done by itself nobody knows.
-            (Outside::Opaque, Stop::Failed(..) | Stop::Cancelled) => true,
-            (Outside::Batches, _) => self.batch_key(job).is_ok_and(|key| key.is_some()),
-            (Outside::CreateIndex(index), _) => {
-                self.find_index(index).ok().flatten().is_some_and(|found| !found.valid)
-            }
-            (
-                Outside::Reindex(_) | Outside::DropIndex(_) | Outside::DetachPartition { .. },
-                Stop::Cancelled,
-            ) => true,
-            _ => false,
+            (Outside::Batches, _) => self.batch_key(job, at).is_ok_and(|key| key.is_some()),
+            _ => self.acted(outside),
         }
     }
 
+    /// Whether a statement that the server gave an error for has acted nevertheless. Not to know is to
+    /// say yes.
+    pub(super) fn acted(&mut self, outside: &Outside) -> bool {
+        let acted = match outside {
+            // What it has done by itself nobody knows.
+            Outside::Opaque => Ok(true),
+            Outside::CreateIndex(index) => {
+                self.find_index(index).map(|found| found.is_some_and(|found| !found.valid))
+            }
+            Outside::DropIndex(names) => {
+                let oids: Vec<String> = names
+                    .iter()
+                    .map(|name| format!("pg_catalog.to_regclass({})", literal(&quoted(name))))
+                    .collect();
+                self.there(&format!(
+                    "SELECT 1 FROM pg_catalog.pg_index WHERE NOT indisvalid AND indexrelid IN ({})",
+                    oids.join(", ")
+                ))
+            }
+            Outside::Reindex(name) => self.leftovers(name.as_ref()).map(|leftovers| !leftovers.is_empty()),
+            Outside::DetachPartition { parent, partition } => {
+                self.detach(parent, partition).map(|verdict| !matches!(verdict, Verdict::Run))
+            }
+            _ => Ok(false),
+        };
+        acted.unwrap_or(true)
+    }
+
     fn adopt_if(&mut self, sql: &str, why: &str) -> Result<Option<Verdict>, Fault> {
-        let there = !self.session.rows(sql)?.rows.is_empty();
-        Ok(there.then(|| Verdict::Adopt(why.to_owned())))
+        Ok(self.there(sql)?.then(|| Verdict::Adopt(why.to_owned())))
+    }
+
+    /// Whether a query gives a row.
+    fn there(&mut self, sql: &str) -> Result<bool, Fault> {
+        Ok(!self.session.rows(sql)?.rows.is_empty())
     }
 
     fn oid(&mut self, function: &str, name: &Name) -> Result<Option<String>, Fault> {
@@ -298,7 +339,11 @@ fn first_words(text: &str) -> String {
 fn undecided(job: &Job<'_>, at: usize, what: &str) -> Error {
     let version = job.version;
     Error::Partial {
-        what: format!("{}: statement {at} of {version}: {what}", job.section.file.path),
+        what: format!(
+            "{}: statement {at} of {} in migration {version}: {what}",
+            job.section.file.path,
+            job.count()
+        ),
         remedy: format!(
             "Look at the database. Finish the rest by hand and run `lockkeeper repair {version} --applied --reason …`; or undo it and run `lockkeeper repair {version} --reverted --reason …`, then the same command again."
         ),

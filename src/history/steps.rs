@@ -14,7 +14,7 @@ use super::{
     message::Spot,
     reconcile::Verdict,
     record::{Event, success},
-    transaction::{Ran, Stop, is_transient},
+    transaction::{MILLISECONDS, Ran, Stop, is_transient},
 };
 use crate::{
     db::{Fault, ServerError},
@@ -44,7 +44,7 @@ impl Target<'_> {
         let started = Instant::now();
         let mut progress = Progress::default();
         if resumes {
-            progress = self.progress(job).map_err(|error| Halt { failed: None, error })?;
+            progress = self.steps_done(job).map_err(|error| Halt { failed: None, error })?;
             unchanged(job, &progress).map_err(|error| Halt { failed: None, error })?;
         }
         let mut attempts = 1;
@@ -63,8 +63,10 @@ impl Target<'_> {
             let outside =
                 job.modes.get(done).and_then(Option::as_ref).filter(|mode| **mode != Outside::Alone);
             let begun = progress.begun == Some(from);
-            let milliseconds = started.elapsed().as_millis().to_string();
+            self.note = None;
             let booked = |target: &Target<'_>, attempt: u32| {
+                // What is behind us, and the transaction that this is read in.
+                let milliseconds = format!("{} + {MILLISECONDS}", started.elapsed().as_millis());
                 target.booked(job, (from, to), last, attempt, &milliseconds, row)
             };
             let ran = match outside {
@@ -79,7 +81,8 @@ impl Target<'_> {
                     return self.after_loss(job, cause, done, started, attempts);
                 }
                 Err(stop) => {
-                    let partial = done > 0 || outside.is_some_and(|outside| self.leaves(job, outside, &stop));
+                    let partial =
+                        done > 0 || outside.is_some_and(|outside| self.leaves(job, from, outside, &stop));
                     return Err(self.halt(job, stop, done, partial));
                 }
             }
@@ -88,7 +91,7 @@ impl Target<'_> {
                 return Ok(Ran::Done { milliseconds, attempts });
             }
             done = to;
-            (self.say)(&format!("{}: statement {done} of {count} done", job.version));
+            (self.say)(&format!("{}: {done} of {count} statements done", job.version));
         }
     }
 
@@ -112,6 +115,7 @@ impl Target<'_> {
                 attempt,
                 statements: Some((from, to, job.count())),
                 sql: Some(&text),
+                reason: self.note.as_deref(),
                 ..Event::default()
             })
         };
@@ -143,14 +147,14 @@ impl Target<'_> {
         let Some(piece) = job.section.cut.statements().nth(at - 1) else { return Ok(Ran::Already) };
         let (text, spot) =
             (&job.section.sql[piece.body.clone()], Spot { statement: at, offset: piece.body.start });
-        let (mut attempts, mut begun) = (1, begun);
+        let (mut attempts, mut begun, mut retrying) = (1, begun, None);
         // BEGIN and COMMIT of the file's own are only recorded: what stands between them is one step.
         loop {
             if *outside == Outside::Control {
                 break;
             }
             if crate::interrupt::requested() {
-                return Err(Stop::Cancelled);
+                return Err(Stop::Cancelled(spot));
             }
             let instead = match self
                 .reconcile(job, at, outside, text, begun)
@@ -160,17 +164,22 @@ impl Target<'_> {
                 Verdict::RunInstead(sql) => Some(sql),
                 Verdict::Adopt(why) => {
                     (self.say)(&format!("{}: statement {at} is done already: {why}", job.version));
+                    self.note = Some(format!("adopted: {why}"));
                     break;
                 }
                 Verdict::Stop(error) => return Err(Stop::Refused(error)),
             };
-            self.begin(job, at, outside, attempts).map_err(|fault| stop(fault, spot, text))?;
+            // A concurrent build waits for every older transaction to end. It blocks nobody meanwhile, and
+            // cut short it leaves an INVALID index: it waits as long as it takes, unless the file says.
+            let patient = outside.is_concurrent() && instead.is_none() && job.lock_timeout.is_none();
+            self.begin(job, at, patient, attempts).map_err(|fault| stop(fault, spot, text))?;
             let ran = self.session.execute(instead.as_deref().unwrap_or(text));
             self.marks();
             match ran.map_err(|fault| stop(fault, spot, text)) {
                 Ok(()) => break,
-                Err(Stop::Failed(error, _)) if is_transient(&error) && attempts <= self.settings.retries => {
-                    self.pause(job, &error, spot, attempts)?;
+                // Once it has acted, what is there decides, in a run that somebody has looked at.
+                Err(Stop::Failed(error, spot)) if is_transient(&error) && !self.acted(outside) => {
+                    self.pause(job, error, spot, attempts, &mut retrying)?;
                     (attempts, begun) = (attempts + 1, true);
                 }
                 Err(stop) => return Err(stop),
@@ -193,7 +202,7 @@ impl Target<'_> {
     }
 
     /// The record before a step, and the timeouts for it.
-    fn begin(&mut self, job: &Job<'_>, at: usize, outside: &Outside, attempt: u32) -> Result<(), Fault> {
+    fn begin(&mut self, job: &Job<'_>, at: usize, patient: bool, attempt: u32) -> Result<(), Fault> {
         let text = step_text(job, at, at);
         let event = self.event(&Event {
             version: job.version.0,
@@ -205,10 +214,7 @@ impl Target<'_> {
             sql: Some(&text),
             ..Event::default()
         });
-        // A concurrent build waits for every older transaction to end. It blocks nobody meanwhile, and
-        // cut short it leaves an INVALID index: it waits as long as it takes, unless the file says.
-        let patient =
-            if outside.is_concurrent() && job.lock_timeout.is_none() { "SET lock_timeout = 0;" } else { "" };
+        let patient = if patient { "SET lock_timeout = 0;" } else { "" };
         let timeouts = self.timeouts(job, "SET");
         self.session.execute(&format!("{} BEGIN; {event} COMMIT; {timeouts} {patient}", self.restore()))
     }
@@ -234,7 +240,7 @@ impl Target<'_> {
         Err(self.halt(job, Stop::Lost(cause), done, true))
     }
 
-    fn progress(&mut self, job: &Job<'_>) -> Result<Progress, Error> {
+    fn steps_done(&mut self, job: &Job<'_>) -> Result<Progress, Error> {
         let runs = self.table("migration_runs");
         let direction = sql::literal(job.direction.as_str());
         let rows = self.rows(&format!(
@@ -267,8 +273,11 @@ fn unchanged(job: &Job<'_>, progress: &Progress) -> Result<(), Error> {
     }
     Err(Error::Partial {
         what: format!(
-            "{}: statements 1 to {} of {} were carried out by an earlier run, and read differently now. Nothing was run",
-            job.section.file.path, progress.done, job.version
+            "{}: an earlier run of {} carried out the first {} of its {} statements, and they read differently now. Nothing was run",
+            job.section.file.path,
+            job.version,
+            progress.done,
+            job.count()
         ),
         remedy: format!(
             "Put those statements back as they were (later ones may change) and run again; or finish by hand and run `lockkeeper repair {} --applied --reason …`.",
@@ -295,7 +304,7 @@ fn step_text(job: &Job<'_>, from: usize, to: usize) -> String {
 fn stop(fault: Fault, spot: Spot, text: &str) -> Stop {
     match fault {
         Fault::Lost(cause) => Stop::Lost(cause),
-        Fault::Server(error) if error.is("57014") && crate::interrupt::requested() => Stop::Cancelled,
+        Fault::Server(error) if error.is("57014") && crate::interrupt::requested() => Stop::Cancelled(spot),
         Fault::Server(error) => {
             let into = error.position.and_then(|position| text.char_indices().nth(position.checked_sub(1)?));
             let offset = spot.offset + into.map_or(0, |(byte, _)| byte);

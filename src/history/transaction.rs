@@ -10,7 +10,8 @@ use std::{
 
 use super::{
     blockers,
-    connection::Target,
+    connection::{RESET, Target},
+    guard,
     job::Job,
     lock,
     message::{Marks, Message, Spot, mark, mark_of},
@@ -30,10 +31,11 @@ const LOCKED: &str = "LK006";
 pub(super) const MILLISECONDS: &str =
     "(extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.transaction_timestamp()) * 1000)::integer";
 
-/// Why something did not run to its end. The transaction is rolled back in every case but the last two.
+/// Why something did not run to its end. The transaction is rolled back, but for `Broken` and `Unknown`.
 pub(super) enum Stop {
     Failed(ServerError, Spot),
-    Cancelled,
+    /// By a signal, at this place.
+    Cancelled(Spot),
     Lost(Cause),
     /// The file ended our transaction by itself: a part of it is committed.
     Broken,
@@ -64,18 +66,24 @@ impl Target<'_> {
         bookkeeping: &dyn Fn(&Self, u32) -> String,
     ) -> Result<Ran, Stop> {
         let (begun, mut told) = (Instant::now(), None);
-        let mut attempts = 1;
+        let (mut attempts, mut retrying) = (1, None);
+        let first = job.spot(range.start);
         loop {
             if crate::interrupt::requested() {
-                return Err(Stop::Cancelled);
+                return Err(Stop::Cancelled(first));
             }
             let message = self.compose(job, range.clone(), &bookkeeping(self, attempts));
             let ran = self.session.execute(&message.text);
             let marks = self.marks();
             let fault = match ran {
                 Ok(()) if marks.xid.is_none() || marks.xid != marks.end_xid => {
-                    let _ = self.session.execute("ROLLBACK");
+                    let _ = self.shielded("ROLLBACK");
                     return Err(Stop::Broken);
+                }
+                Ok(()) | Err(Fault::Server(_)) if marks.history_touched() => {
+                    let _ = self.shielded("ROLLBACK");
+                    let spot = guard::culprit(job, range, &self.settings.schema);
+                    return Err(Stop::Failed(guard::tampered(&self.settings.schema), spot));
                 }
                 Ok(()) => match self.commit(marks.xid.as_deref().unwrap_or_default())? {
                     None => {
@@ -93,7 +101,8 @@ impl Target<'_> {
                 Fault::Server(error) => error,
             };
             // What fails here fails again where somebody can see it.
-            let _ = self.session.execute("ROLLBACK");
+            let _ = self.shielded("ROLLBACK");
+            let spot = message.spot(job.section, &error, &marks);
             match error.sqlstate.as_str() {
                 DONE_ALREADY => return Ok(Ran::Already),
                 LOCKED => {
@@ -101,30 +110,42 @@ impl Target<'_> {
                     self.wait(key, begun, &mut told).map_err(Stop::Refused)?;
                     continue;
                 }
-                "57014" if crate::interrupt::requested() => return Err(Stop::Cancelled),
+                "57014" if crate::interrupt::requested() => {
+                    return Err(Stop::Cancelled(if spot.statement == 0 { first } else { spot }));
+                }
                 _ => {}
             }
-            let spot = message.spot(job.section, &error, &marks);
-            if !is_transient(&error) || attempts > self.settings.retries {
+            if !is_transient(&error) {
                 return Err(Stop::Failed(error, spot));
             }
-            self.pause(job, &error, spot, attempts)?;
+            self.pause(job, error, spot, attempts, &mut retrying)?;
             attempts += 1;
         }
     }
 
-    /// Waits before the next attempt, saying who is in the way.
+    /// Waits before the next attempt, saying who is in the way; gives the error back when it was tried
+    /// often or long enough. `since`: when the first attempt failed.
     pub(super) fn pause(
         &mut self,
         job: &Job<'_>,
-        error: &ServerError,
+        mut error: ServerError,
         spot: Spot,
         attempt: u32,
+        since: &mut Option<Instant>,
     ) -> Result<(), Stop> {
         let pause = backoff(attempt);
+        let tried = since.get_or_insert_with(Instant::now).elapsed();
         let sql = job.section.sql.get(spot.offset..).unwrap_or_default();
         let statement: String = sql.chars().take_while(|c| *c != ';').collect();
         let blockers = blockers::find(&mut self.session, &statement);
+        if attempt > self.settings.retries || tried + pause > self.settings.retry_budget {
+            error.detail = Some(format!(
+                "{attempt} {} in {:.1} s{blockers}",
+                if attempt == 1 { "attempt" } else { "attempts" },
+                tried.as_secs_f64()
+            ));
+            return Err(Stop::Failed(error, spot));
+        }
         let (place, _) = job.place(spot.offset);
         (self.say)(&format!(
             "{place}: {} ({}); attempt {} of {} in {} ms{blockers}",
@@ -134,7 +155,7 @@ impl Target<'_> {
             self.settings.retries + 1,
             pause.as_millis(),
         ));
-        if crate::interrupt::sleep(pause) { Ok(()) } else { Err(Stop::Cancelled) }
+        if crate::interrupt::sleep(pause) { Ok(()) } else { Err(Stop::Cancelled(spot)) }
     }
 
     fn compose(&self, job: &Job<'_>, range: Range<usize>, bookkeeping: &str) -> Message {
@@ -144,6 +165,7 @@ impl Target<'_> {
             Direction::Down => "NOT EXISTS",
         };
         let timeouts = self.timeouts(job, "SET LOCAL");
+        let history = guard::fingerprint(&self.settings.schema);
         let mut message = Message::default();
         message.ours(&format!(
             "BEGIN ISOLATION LEVEL READ COMMITTED; {timeouts} SET LOCAL search_path = \"$user\", public, extensions;\n\
@@ -154,22 +176,37 @@ impl Target<'_> {
              END $lockkeeper$;",
             table = self.table("schema_migrations"),
             version = job.version,
-            begin = mark_of("begin", "pg_catalog.pg_current_xact_id()"),
+            begin = mark_of("begin", &format!("pg_catalog.pg_current_xact_id() || ' ' || {history}")),
         ));
         if range.start == 1 {
             message.ours(&job.before);
         }
         message.statements(job.section, range);
         // Deferred constraints are checked under the file's own settings; then ours are back, whatever
-        // role and path the file has left behind.
+        // role and path the file has left behind. The session's lock is taken anew, for the file may have
+        // released it, with whatever it has locked itself: nobody can come between, for the lock of the
+        // transaction has the same key.
+        let lock = if self.locked {
+            format!(
+                "PERFORM pg_catalog.pg_advisory_unlock_all(); PERFORM pg_catalog.pg_try_advisory_lock({key});"
+            )
+        } else {
+            String::new()
+        };
         message.ours(&format!(
             "DO $lockkeeper$ BEGIN {through}; END $lockkeeper$; SET CONSTRAINTS ALL IMMEDIATE;\n\
              SET SESSION AUTHORIZATION DEFAULT; RESET ROLE; SET LOCAL search_path = pg_catalog; {timeouts}\n\
+             DO $lockkeeper$ BEGIN {lock} {after}; END $lockkeeper$;\n\
              {bookkeeping}",
             through = mark("through"),
+            after = mark_of("history", &history),
         ));
         if job.last && self.settings.notify_pgrst {
             message.ours("NOTIFY pgrst, 'reload schema';");
+        }
+        if self.facts.transaction_pooler {
+            // The session goes to somebody else at COMMIT.
+            message.ours(RESET);
         }
         message.ours(&format!(
             "DO $lockkeeper$ BEGIN {}; END $lockkeeper$;",
@@ -190,11 +227,10 @@ impl Target<'_> {
     /// Commits, and puts the session back to how it was. An error that the server gave instead of
     /// committing is returned; a lost answer is looked up.
     fn commit(&mut self, xid: &str) -> Result<Option<ServerError>, Stop> {
-        let restore = if self.facts.transaction_pooler { String::new() } else { self.restore() };
-        match self.session.execute(&format!("COMMIT; {restore}")) {
+        match self.shielded(&format!("COMMIT; {}", self.restore())) {
             Ok(()) => Ok(None),
             Err(Fault::Server(error)) => {
-                let _ = self.session.execute("ROLLBACK");
+                let _ = self.shielded("ROLLBACK");
                 match self.status_of(xid).as_deref() {
                     // Only the way back to our settings failed: a new session has them.
                     Some("committed") => {

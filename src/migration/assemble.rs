@@ -1,9 +1,10 @@
 //! One migration out of its one or two files.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    Checksum, Directive, DirectiveKind, Form, Layout, Migration, Section, SourceFile, control, directive,
+    Backfill, Checksum, Directive, DirectiveKind, Form, Layout, Migration, Section, SourceFile, control,
+    directive,
     file_name::FileName,
     section::{self, Raw, Split},
 };
@@ -194,6 +195,17 @@ fn section_directives(section: &Section, head: bool, opens_file: bool, out: &mut
             out.push(Directive { kind, place, section: section.direction, statement, head: head && opening });
         }
     }
+}
+
+/// The statements of a section (by number) that are to run in batches.
+pub(crate) fn backfills_in(section: &Section) -> BTreeMap<usize, Backfill> {
+    let mut directives = Vec::new();
+    section_directives(section, false, false, &mut directives);
+    let backfills = directives.into_iter().filter_map(|directive| match directive.kind {
+        DirectiveKind::Backfill(backfill) => Some((directive.statement?, backfill)),
+        _ => None,
+    });
+    backfills.collect()
 }
 
 /// A directive where it means nothing is not understood.

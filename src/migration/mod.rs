@@ -24,6 +24,7 @@ use crate::{
     sql::{Cut, Lines},
 };
 
+pub(crate) use assemble::backfills_in;
 pub(crate) use load::{Content, Entry, Folder, MAX_BYTES, join, stem, wants};
 
 /// Orders migrations: the number its file name starts with. Positive, fits a Postgres BIGINT.

@@ -13,10 +13,11 @@ use super::{
     runner::comment_id,
 };
 use crate::{
-    commands::{Command, Format, parse},
+    commands::{Command, Format, parse, session::tell_unanswered},
     error::Error,
     finding::Direction,
     github::{Fault, GitHub, comment::Summary, deployments::Deployment, event::Event},
+    interrupt,
     report::{
         deploy::{Deploy, Stopped},
         escape,
@@ -55,6 +56,7 @@ fn perform(
     session: &mut Session,
     outputs: &mut Outputs,
 ) -> Result<u8, Error> {
+    leave_word(session);
     let (outcome, text) = session.capture(Format::Json, |session| command.run(session));
     let mut deploy: Deploy = serde_json::from_str(&text).unwrap_or(nothing);
     let ended_well = matches!(outcome, Ok(0));
@@ -108,6 +110,18 @@ fn perform(
         put_deployment(&deploy, ended_well, &text, inputs, runner, session);
     }
     outcome
+}
+
+/// Has the outputs written, should a signal end the run while the server does not answer any more.
+fn leave_word(session: &Session) {
+    let env = session.env.clone();
+    interrupt::last_words(move || {
+        let mut outputs = Outputs::default();
+        outputs.set("status", "failed");
+        outputs.set("exit-code", "130");
+        let _ = outputs.write(&env);
+        tell_unanswered();
+    });
 }
 
 /// Tells GitHub of the deployment, where the configuration asks for it.
