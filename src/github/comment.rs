@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{ACTIONS_BOT, Fault, FaultKind, GitHub, MARKER, client::Verb};
+use super::{Fault, FaultKind, GitHub, MARKER, identity::User, transport::Verb};
 
 /// Keeps the comments of several runs in one pull request apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,11 +70,6 @@ struct Comment {
     html_url: Option<String>,
     /// Null for a deleted account.
     user: Option<User>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct User {
-    login: String,
 }
 
 impl GitHub {
@@ -175,20 +170,6 @@ impl GitHub {
         ours.retain(|_| keep.next().unwrap_or(false));
         ours.sort_by_key(|comment| comment.id);
         Ok(ours)
-    }
-
-    /// Which of these authors is us. Asks GitHub who we are only if there is something to decide.
-    pub(super) fn authors(&self, users: &[Option<&User>]) -> Vec<bool> {
-        let logins = || users.iter().map(|user| user.map(|user| user.login.as_str()));
-        if logins().flatten().next().is_none() {
-            return vec![false; users.len()];
-        }
-        let me = if self.installation() && logins().flatten().all(|login| login == ACTIONS_BOT) {
-            ACTIONS_BOT.to_owned()
-        } else {
-            self.me()
-        };
-        logins().map(|login| login == Some(me.as_str())).collect()
     }
 }
 

@@ -5,7 +5,7 @@
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Fault, GitHub, client::Verb};
+use super::{Fault, GitHub, transport::Verb};
 
 /// GitHub takes no longer description of a status.
 /// <https://docs.github.com/en/rest/deployments/statuses#create-a-deployment-status>

@@ -309,6 +309,35 @@ mod tests {
         }
     }
 
+    /// Every example of these events that GitHub publishes.
+    #[test]
+    fn published_payloads_are_read() {
+        let all: serde_json::Value =
+            serde_json::from_str(include_str!("../../tests/it/fixtures/github/payloads.json")).unwrap();
+        let mut seen = std::collections::BTreeSet::new();
+        for example in all["payloads"].as_array().unwrap() {
+            let (name, payload) = (example["event"].as_str().unwrap(), &example["payload"]);
+            let event = Event::read(name, &payload.to_string()).unwrap();
+            let action = payload["action"].as_str().unwrap_or_default();
+            let as_told = match &event {
+                Event::PullRequest(pull) => {
+                    let new = ["opened", "synchronize", "reopened", "ready_for_review", "converted_to_draft"];
+                    let expected = if new.contains(&action) { Moment::Changed } else { Moment::Nothing };
+                    pull.moment == expected && pull.number > 0 && pull.head_sha.len() == 40
+                }
+                Event::Push(push) => {
+                    let zero = |field: &str| payload[field].as_str().is_some_and(is_zero);
+                    push.created == zero("before") && push.deleted == zero("after")
+                }
+                Event::MergeGroup { base_sha, head_sha } => base_sha != head_sha,
+                event => *event == Event::Dispatch,
+            };
+            assert!(as_told, "{event:?} of {payload}");
+            seen.insert(format!("{name} {action}"));
+        }
+        assert!(seen.len() >= 16, "{seen:?}");
+    }
+
     #[test]
     fn a_payload_of_another_shape_is_an_error() {
         for (name, payload) in

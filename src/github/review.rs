@@ -11,9 +11,10 @@ use serde_json::{Value, json};
 
 use super::{
     Fault, FaultKind, GitHub, MARKER,
-    client::Verb,
-    comment::{CommentId, User},
+    comment::CommentId,
     files::{ChangedFile, Span},
+    identity::User,
+    transport::Verb,
 };
 use crate::finding::Severity;
 
@@ -98,14 +99,16 @@ impl GitHub {
 
         let mut outcome = Reviewed::default();
         let mut fresh = Vec::new();
+        let resolved = self.resolved_of(review, &ours, remarks);
         for remark in remarks {
             let at = ours.iter().position(|(fingerprint, _)| *fingerprint == remark.fingerprint);
             let Some((_, existing)) = at.map(|at| ours.remove(at)) else {
                 fresh.push(remark);
                 continue;
             };
-            // A conversation goes on where it began; a mute comment follows its line.
-            if existing.outdated() && !answered.contains(&existing.id) {
+            // A conversation goes on where it began, or is over; a mute comment follows its line.
+            let mute = !answered.contains(&existing.id) && !resolved.contains(&existing.id);
+            if existing.outdated() && mute {
                 outcome.note(self.remove_remark(existing.id));
                 fresh.push(remark);
                 continue;
@@ -116,7 +119,8 @@ impl GitHub {
                 outcome.note(self.edit_remark(existing.id, &bodies[1]));
             }
         }
-        for (fingerprint, gone) in ours {
+        // What somebody resolved has been dealt with already.
+        for (fingerprint, gone) in ours.into_iter().filter(|(_, gone)| !resolved.contains(&gone.id)) {
             outcome.settled += 1;
             if answered.contains(&gone.id) {
                 let body = fixed(review, &fingerprint);
@@ -129,6 +133,23 @@ impl GitHub {
         }
         self.post_fresh(review, fresh, &mut outcome);
         Ok(outcome)
+    }
+
+    /// Which of ours people resolved; asked only where something would become of one that stands there.
+    fn resolved_of(
+        &self,
+        review: &Review<'_>,
+        ours: &[(String, Existing)],
+        remarks: &[Remark],
+    ) -> BTreeSet<u64> {
+        let stays = |fingerprint: &String| remarks.iter().any(|remark| remark.fingerprint == *fingerprint);
+        if ours.iter().all(|(fingerprint, existing)| stays(fingerprint) && !existing.outdated()) {
+            return BTreeSet::new();
+        }
+        self.resolved(review.pull).unwrap_or_else(|fault| {
+            log::warn!("which conversations are resolved is not known: {fault}");
+            BTreeSet::new()
+        })
     }
 
     fn post_fresh(&self, review: &Review<'_>, mut fresh: Vec<&Remark>, outcome: &mut Reviewed) {
@@ -198,21 +219,23 @@ impl GitHub {
             Err(fault) => return outcome.give_up(batch, fault),
         };
         let again = Review { files: &files, ..*review };
-        let mut placeable = Vec::new();
+        let (mut on_lines, mut on_files) = (Vec::new(), Vec::new());
         for (remark, _) in batch {
             match again.place(remark) {
-                Some(Placed::Line(remark, span)) => placeable.push((remark, span)),
-                _ => outcome.unplaced.push(remark.fingerprint.clone()),
+                Some(Placed::Line(remark, span)) => on_lines.push((remark, span)),
+                Some(Placed::File(remark)) => on_files.push(remark),
+                None => outcome.unplaced.push(remark.fingerprint.clone()),
             }
         }
-        let changed = placeable.len() < batch.len()
-            || placeable.iter().zip(batch).any(|(now, before)| now.1 != before.1);
-        if changed && !placeable.is_empty() && self.post_batch(&again, &placeable).is_ok() {
-            outcome.posted += placeable.len();
-            return;
+        let changed =
+            on_lines.len() < batch.len() || on_lines.iter().zip(batch).any(|(now, before)| now.1 != before.1);
+        if changed && !on_lines.is_empty() && self.post_batch(&again, &on_lines).is_ok() {
+            outcome.posted += on_lines.len();
+            on_lines.clear();
         }
-        for (remark, span) in placeable {
-            let settled = self.post_single(&again, &Placed::Line(remark, span));
+        let lines = on_lines.into_iter().map(|(remark, span)| (remark, Placed::Line(remark, span)));
+        for (remark, placed) in lines.chain(on_files.into_iter().map(|it| (it, Placed::File(it)))) {
+            let settled = self.post_single(&again, &placed);
             outcome.count(remark, settled);
         }
     }

@@ -97,6 +97,30 @@ fn a_personal_token_knows_itself() {
     assert_eq!(last_line(&server), "two");
 }
 
+/// The token of an App of one's own writes under that App's name.
+#[test]
+fn an_app_s_token_knows_itself() {
+    let server = double::GitHub::start(HEAD);
+    let theirs = "<!-- lockkeeper:v1 id=default head=0 run=0.1 -->\nof a workflow with the usual token";
+    server.comment_by("github-actions[bot]", theirs);
+    // A person may call herself like the App, without the suffix.
+    server.comment_by("mybot", theirs);
+    say_as(&server, "ghs_of_mybot", 1, "one");
+    say_as(&server, "ghs_of_mybot", 2, "two");
+    assert_eq!(server.bodies().len(), 3);
+    assert_eq!(server.bodies()[..2], [theirs, theirs]);
+    assert_eq!(last_line(&server), "two");
+}
+
+#[test]
+fn the_next_page_is_fetched_from_the_same_host_only() {
+    let server = double::GitHub::start(HEAD);
+    server.trouble("GET", "/files", Trouble::NextPageElsewhere);
+    let fault = client(&server, "ghs_x").changed_files(PULL, None).unwrap_err();
+    assert_eq!(fault.kind, super::FaultKind::Other);
+    assert!(fault.to_string().contains("the next page is on another host"), "{fault}");
+}
+
 #[test]
 fn ours_is_found_on_a_later_page_and_doubles_go() {
     let server = double::GitHub::start(HEAD);
@@ -293,6 +317,41 @@ fn an_outdated_remark_follows_its_line() {
     assert_eq!(review(&server, &[remark("a", 3)]), (1, 0, 0, 0));
     assert_eq!(server.state().remarks.len(), 1);
     assert_eq!(server.state().remarks[0]["line"], 3);
+}
+
+/// What a person resolved is neither taken back, nor edited, nor said again.
+#[test]
+fn a_resolved_conversation_is_left_alone() {
+    let server = with_file();
+    review(&server, &[remark("a", 2), remark("b", 3)]);
+    let ids: Vec<u64> = server.state().remarks.iter().map(|it| it["id"].as_u64().unwrap()).collect();
+    server.state().resolved = ids;
+    // One finding is gone, and the line of the other one left the diff.
+    server.state().remarks[1]["line"] = serde_json::Value::Null;
+    let before = (server.writes(), server.remark_bodies());
+    assert_eq!(review(&server, &[remark("b", 3)]), (0, 1, 0, 0));
+    assert_eq!((server.writes(), server.remark_bodies()), before);
+
+    server.state().resolved.clear();
+    assert_eq!(review(&server, &[remark("b", 3)]), (1, 0, 1, 0));
+}
+
+/// GitHub refuses a review whole for one line that is no longer in the diff.
+#[test]
+fn a_line_that_left_the_diff_is_dropped_and_the_rest_is_one_review() {
+    let server = with_file();
+    let github = client(&server, "ghs_x");
+    let files = github.changed_files(PULL, None).unwrap().files;
+    // A push between our reading and our writing, which kept the commit's content of line 2 only.
+    server.state().files.clear();
+    server.put_file(PATH, "modified", &blob(SQL), Some("@@ -1 +2 @@\n+CREATE INDEX a ON t (a);"));
+    let (id, agreeing) = (CommentId::parse("default").unwrap(), BTreeSet::from([PATH.to_owned()]));
+    let review = Review { pull: PULL, head_sha: HEAD, id: &id, files: &files, agreeing: &agreeing };
+    let done = github.put_remarks(&review, &[remark("a", 2), remark("b", 3)]).unwrap();
+    assert_eq!((done.posted, server.state().reviews.len()), (2, 1));
+    let placed: Vec<_> = server.state().remarks.iter().map(|it| it["line"].clone()).collect();
+    assert_eq!(placed, [serde_json::json!(2), serde_json::Value::Null]);
+    assert_eq!(server.state().remarks[1]["subject_type"], "file");
 }
 
 #[test]

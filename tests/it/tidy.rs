@@ -46,7 +46,6 @@ const LONG: &[&str] = &[
     "src/sql/cut.rs",
     "src/report/markdown.rs",
     "src/shadow/difference.rs",
-    "src/github/client.rs",
     "src/migration/section.rs",
 ];
 

@@ -66,10 +66,12 @@ fn perform(
         None if ended_well => None,
         None => Some(Stopped { what: "see the log of the job", remedy: "" }),
     };
+    let mut standing = Standing::default();
     if ended_well && !deploy.dry_run {
-        let (current, pending) = where_it_stands(session);
-        outputs.set("current-version", current.map_or_else(String::new, |version| version.to_string()));
-        if let Some(pending) = pending {
+        standing = where_it_stands(session);
+        let current = standing.current.map_or_else(String::new, |version| version.to_string());
+        outputs.set("current-version", current);
+        if let Some(pending) = standing.pending.take() {
             deploy.pending = pending;
         }
     }
@@ -83,6 +85,14 @@ fn perform(
         Frame { commit: runner.commit.as_deref(), run_url: runner.run_url.as_deref(), ..Frame::default() };
     let mut markdown = deploy.markdown(&frame, stopped);
     log(&deploy, session);
+    if let Some(newest) = standing.ahead.filter(|_| deploy.direction == "up") {
+        let text = format!(
+            "This commit is older than the database: a newer deploy has applied {newest} already. Nothing was \
+             changed."
+        );
+        annotate(session, "notice", "Lockkeeper", &text);
+        markdown.push_str(&format!("\n{text}\n"));
+    }
     if deploy.dry_run && ended_well {
         // What would be lost is said in words only, so it is asked for once more: nothing is changed.
         let (_, plan) = session.capture(Format::Text, |session| command.run(session));
@@ -161,25 +171,38 @@ fn status_of(deploy: &Deploy, ended_well: bool) -> &'static str {
     }
 }
 
-/// The newest version in the database, and what is still to apply. Not knowing is no failure: what
-/// was done is done.
-fn where_it_stands(session: &mut Session) -> (Option<i64>, Option<Vec<i64>>) {
+/// Where the database is after the run.
+#[derive(Default)]
+struct Standing {
+    current: Option<i64>,
+    pending: Option<Vec<i64>>,
+    /// The newest version that the database has and this commit does not, where all of those are newer
+    /// than every file: an approval that came late.
+    ahead: Option<i64>,
+}
+
+/// Not knowing is no failure: what was done is done.
+fn where_it_stands(session: &mut Session) -> Standing {
     let line = ["status".to_owned()];
     let (outcome, text) =
         session.capture(Format::Json, |session| parse(&line).and_then(|command| command.run(session)));
     if let Err(error) = outcome {
         log::info!("the status after the run is not known: {error}");
-        return (None, None);
+        return Standing::default();
     }
     let document: Value = serde_json::from_str(&text).unwrap_or_default();
-    let pending = document["migrations"].as_array().map(|migrations| {
-        migrations
-            .iter()
-            .filter(|it| it["state"] == "pending")
-            .filter_map(|it| it["version"].as_i64())
-            .collect()
-    });
-    (document["current_version"].as_i64(), pending)
+    let versions = |wanted: &dyn Fn(&Value) -> bool| -> Option<Vec<i64>> {
+        let migrations = document["migrations"].as_array()?;
+        Some(migrations.iter().filter(|it| wanted(it)).filter_map(|it| it["version"].as_i64()).collect())
+    };
+    let missing = versions(&|it| it["state"] == "missing").unwrap_or_default();
+    let newest_file = versions(&|it| !it["file"].is_null()).unwrap_or_default().into_iter().max();
+    let all_newer = missing.iter().all(|version| Some(*version) > newest_file);
+    Standing {
+        current: document["current_version"].as_i64(),
+        pending: versions(&|it| it["state"] == "pending"),
+        ahead: missing.into_iter().max().filter(|_| all_newer),
+    }
 }
 
 fn keep(text: &str, runner: &Runner, session: &Session, outputs: &mut Outputs) {

@@ -7,8 +7,8 @@
 
 use std::{
     collections::BTreeMap,
-    io::{BufRead, BufReader, Write},
-    net::{TcpListener, TcpStream},
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpListener,
     sync::{Arc, LazyLock, Mutex, MutexGuard},
     time::Duration,
 };
@@ -43,6 +43,9 @@ fn close(schema: &mut Value) {
     }
 }
 
+const THREADS: &str = include_str!("../../../src/github/threads.graphql");
+const AGENT: &str = concat!("lockkeeper/", env!("CARGO_PKG_VERSION"));
+
 /// What goes wrong, once, with the next request that fits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
@@ -54,6 +57,7 @@ pub enum Trouble {
     Html200,
     Slow(u64),
     RedirectElsewhere,
+    NextPageElsewhere,
     NotFound,
     TooLong,
 }
@@ -78,6 +82,8 @@ pub struct State {
     pub head_sha: String,
     /// Commit → number of the merged pull request.
     pub merges: BTreeMap<String, u64>,
+    /// Ids of review comments whose conversation somebody resolved.
+    pub resolved: Vec<u64>,
     /// The token may read only, as for a fork.
     pub read_only: bool,
     pub journal: Vec<Request>,
@@ -108,6 +114,11 @@ impl GitHub {
             }
         });
         Self { url, state }
+    }
+
+    /// Its state, to answer elsewhere too.
+    pub fn handle(&self) -> Handle {
+        Handle(Arc::clone(&self.state))
     }
 
     pub fn state(&self) -> MutexGuard<'_, State> {
@@ -150,7 +161,8 @@ impl GitHub {
     /// Method and route of every request that wrote something.
     pub fn writes(&self) -> Vec<String> {
         let state = self.state();
-        let writes = state.journal.iter().filter(|request| request.method != "GET");
+        let writes =
+            state.journal.iter().filter(|request| request.method != "GET" && request.path != "/graphql");
         writes.map(|request| format!("{} {}", request.method, request.path)).collect()
     }
 
@@ -160,6 +172,17 @@ impl GitHub {
 
     pub fn remark_bodies(&self) -> Vec<String> {
         texts(&self.state().remarks)
+    }
+}
+
+/// A second door to the same server.
+pub struct Handle(Arc<Mutex<State>>);
+
+impl Handle {
+    /// Answers on one more connection, as the server at `base`.
+    pub fn answer_on(&self, stream: impl Read + Write + Send + 'static, base: &str) {
+        let (shared, base) = (Arc::clone(&self.0), base.to_owned());
+        std::thread::spawn(move || serve(stream, &shared, &base));
     }
 }
 
@@ -173,6 +196,11 @@ impl Drop for GitHub {
             assert_eq!(self.state().violations, Vec::<String>::new(), "requests that GitHub would refuse");
         }
     }
+}
+
+/// Git's name of the empty file.
+pub fn blob_of_nothing() -> String {
+    "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391".into()
 }
 
 /// Git's name of a file's content, asked of git.
@@ -206,10 +234,9 @@ fn refuse(status: u16, message: &str, errors: Value) -> Answer {
     )
 }
 
-fn serve(stream: TcpStream, shared: &Mutex<State>, base: &str) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let mut writer = stream;
-    while let Some((request, headers)) = read_request(&mut reader) {
+fn serve(stream: impl Read + Write, shared: &Mutex<State>, base: &str) {
+    let mut stream = BufReader::new(stream);
+    while let Some((request, headers)) = read_request(&mut stream) {
         let trouble = {
             let mut state = shared.lock().unwrap();
             state.journal.push(request.clone());
@@ -253,6 +280,12 @@ fn serve(stream: TcpStream, shared: &Mutex<State>, base: &str) {
                 answer.headers.push(("location".into(), "https://elsewhere.invalid/x".into()));
                 answer
             }
+            Some(Trouble::NextPageElsewhere) => {
+                let mut answer = carry_out();
+                let next = "<https://elsewhere.invalid/repositories/1/x?page=2>; rel=\"next\"";
+                answer.headers.push(("link".into(), next.into()));
+                answer
+            }
             Some(Trouble::NotFound) => refuse(404, "Not Found", json!([])),
             Some(Trouble::TooLong) => refuse(
                 422,
@@ -261,7 +294,7 @@ fn serve(stream: TcpStream, shared: &Mutex<State>, base: &str) {
                     "message": "body is too long (maximum is 65536 characters)" }]),
             ),
         };
-        if write_answer(&mut writer, &answer).is_err() {
+        if write_answer(stream.get_mut(), &answer).is_err() {
             return;
         }
     }
@@ -283,6 +316,9 @@ fn read_request(reader: &mut impl BufRead) -> Option<(Request, BTreeMap<String, 
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+    // GitHub Enterprise Server has its API below a path.
+    let path = path.strip_prefix("/api").unwrap_or(path);
+    let path = path.strip_prefix("/v3").unwrap_or(path);
     let token = headers.get("authorization").map_or("", |values| values[0].as_str());
     let request = Request {
         method,
@@ -320,8 +356,13 @@ fn violations(request: &Request, headers: &BTreeMap<String, Vec<String>>) -> Vec
     if headers.get("accept").is_none_or(|values| values[0] != "application/vnd.github+json") {
         say("Accept is not GitHub's JSON".into());
     }
+    if headers.get("user-agent").is_none_or(|values| values[0] != AGENT) {
+        say(format!("another user agent: {:?}", headers.get("user-agent")));
+    }
     if request.path == "/graphql" {
-        if request.body != json!({ "query": "query { viewer { login } }" }) {
+        // Held against GitHub's own schema by scripts/check-github.
+        let documents = [include_str!("../../../src/github/viewer.graphql"), THREADS];
+        if !documents.contains(&request.body["query"].as_str().unwrap_or_default()) {
             say("an unknown GraphQL document".into());
         }
         return found;
@@ -397,6 +438,20 @@ impl State {
         let segments: Vec<&str> = request.path.trim_start_matches('/').split('/').collect();
         let rest = segments.get(3..).unwrap_or_default();
         match (request.method.as_str(), rest) {
+            ("POST", []) if request.body["query"] == THREADS => {
+                let begun = self.remarks.iter().filter(|remark| remark["in_reply_to_id"].is_null());
+                let nodes: Vec<Value> = begun
+                    .map(|remark| {
+                        let resolved = self.resolved.iter().any(|id| remark["id"] == *id);
+                        json!({ "isResolved": resolved,
+                            "comments": { "nodes": [{ "databaseId": remark["id"] }] } })
+                    })
+                    .collect();
+                let threads =
+                    json!({ "pageInfo": { "hasNextPage": false, "endCursor": null }, "nodes": nodes });
+                let repository = json!({ "pullRequest": { "reviewThreads": threads } });
+                answer(200, &json!({ "data": { "repository": repository } }))
+            }
             ("POST", []) if request.path == "/graphql" => {
                 answer(200, &json!({ "data": { "viewer": { "login": user["login"] } } }))
             }
@@ -526,9 +581,10 @@ fn hunks(patch: &str) -> Vec<Vec<u64>> {
 }
 
 fn author(token: &str) -> Value {
-    match token.strip_prefix("ghp_") {
-        Some(login) => json!({ "login": login, "type": "User" }),
-        None => json!({ "login": "github-actions[bot]", "type": "Bot" }),
+    match (token.strip_prefix("ghp_"), token.strip_prefix("ghs_of_")) {
+        (Some(login), _) => json!({ "login": login, "type": "User" }),
+        (None, Some(app)) => json!({ "login": format!("{app}[bot]"), "type": "Bot" }),
+        (None, None) => json!({ "login": "github-actions[bot]", "type": "Bot" }),
     }
 }
 

@@ -2,9 +2,11 @@
 #![allow(dead_code, reason = "a shared kit: each topic uses its part")]
 
 pub mod github;
+pub mod https;
 pub mod postgres;
 pub mod project;
 pub mod proxy;
+pub mod runner;
 
 pub use postgres::Database;
 #[allow(unused_imports, reason = "as above")]
