@@ -103,6 +103,8 @@ fn document(tested: &[&Migration], outcome: &Outcome) -> Value {
     let report = CheckReport {
         findings: Vec::new(),
         ignored: Vec::new(),
+        tables: Vec::new(),
+        history: Vec::new(),
         files: tested.iter().map(|migration| FileReport::of(migration, of(outcome, migration))).collect(),
         shadow: match &outcome.state {
             State::Ran => ShadowState::Ran,

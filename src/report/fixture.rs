@@ -8,6 +8,7 @@ use crate::{
     lock::{HeldLock, LockMode},
     migration::SourceFile,
     rehearsal::{Difference, RoundTrip},
+    schema::{ColumnPicture, Fate, QName, TablePicture},
 };
 
 const ORDERS: &str = "\
@@ -147,12 +148,50 @@ pub(super) fn report() -> CheckReport {
                 down_source: None,
             },
         ],
+        tables: Vec::new(),
+        history: Vec::new(),
         shadow: ShadowState::Ran,
         fail_on: Some(Severity::Error),
         not_verified: vec!["extension `pg_cron` was replaced by a stand-in".into()],
         unreadable: false,
         shadow_missing: false,
     }
+}
+
+/// A new table that points to one which gets a column, loses one and changes one.
+pub(super) fn tables() -> Vec<TablePicture> {
+    let column = |name: &str, ty: &str, fate: Fate| ColumnPicture {
+        name: name.into(),
+        ty: ty.into(),
+        primary: name == "id",
+        foreign: name.ends_with("_id"),
+        unique: false,
+        fate,
+    };
+    let orders = QName::new("public", "orders");
+    vec![
+        TablePicture {
+            name: QName::new("public", "order_lines"),
+            new: true,
+            columns: vec![
+                column("id", "bigint", Fate::Kept),
+                column("order_id", "bigint", Fate::Kept),
+                column("note", "text", Fate::Kept),
+            ],
+            targets: vec![(orders.clone(), true)],
+        },
+        TablePicture {
+            name: orders,
+            new: false,
+            columns: vec![
+                column("id", "bigint", Fate::Kept),
+                column("note", "text", Fate::Added),
+                column("total", "numeric(10,2)", Fate::Changed),
+                column("legacy", "text", Fate::Dropped),
+            ],
+            targets: vec![],
+        },
+    ]
 }
 
 /// The same files with nothing to say about them, and no shadow.

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use super::{
     CheckReport, FileReport, count, docs_url,
     escape::html,
-    excerpt, milliseconds,
+    excerpt, history, milliseconds,
     timeline::{Bar, bars},
 };
 use crate::{
@@ -43,6 +43,7 @@ pub(crate) fn render(report: &CheckReport) -> String {
     for file in &report.files {
         file_section(&mut out, report, file);
     }
+    history::section(&mut out, &report.history);
     if !report.ignored.is_empty() {
         out.push_str("<section class=\"file\">\n<h2>Ignored in the files</h2>\n<div class=\"block\"><ul>\n");
         for (finding, reason) in &report.ignored {

@@ -6,7 +6,7 @@
 
 use std::fmt::Write;
 
-use super::{CheckReport, FileReport, count, docs_url, escape, excerpt, milliseconds, timeline};
+use super::{CheckReport, FileReport, count, docs_url, escape, excerpt, milliseconds, tables, timeline};
 use crate::{
     finding::{Evidence, Finding, Severity},
     lock::LockMode,
@@ -40,7 +40,7 @@ pub(crate) struct Frame<'a> {
 
 /// The summary comment. One line when there is nothing to say.
 pub(crate) fn comment(report: &CheckReport, frame: &Frame<'_>) -> String {
-    if report.findings.is_empty() && report.ignored.is_empty() && !differs(report) {
+    if is_clean(report) {
         return clean_line(report, frame);
     }
     within(COMMENT_BUDGET, report, frame)
@@ -51,13 +51,17 @@ pub(crate) fn summary(report: &CheckReport, frame: &Frame<'_>) -> String {
     within(SUMMARY_BUDGET, report, &Frame { marker: None, ..*frame })
 }
 
-fn differs(report: &CheckReport) -> bool {
-    report.files.iter().any(|file| !file.difference.is_empty())
+/// Nothing that anybody should act on: what the files ask to ignore is only counted.
+pub(crate) fn is_clean(report: &CheckReport) -> bool {
+    report.findings.is_empty() && report.files.iter().all(|file| file.difference.is_empty())
 }
 
 fn clean_line(report: &CheckReport, frame: &Frame<'_>) -> String {
     let mut out = marker(frame);
     let _ = write!(out, "✅ **Lockkeeper**: no problems in {}.", count(report.files.len(), "migration"));
+    if !report.ignored.is_empty() {
+        let _ = write!(out, " {} ignored in the files.", report.ignored.len());
+    }
     if let Some(commit) = frame.commit {
         let _ = write!(out, " {}", escape::code(short(commit)));
     }
@@ -71,7 +75,7 @@ fn clean_line(report: &CheckReport, frame: &Frame<'_>) -> String {
 /// How much is shown.
 #[derive(Debug, Clone, Copy)]
 struct Detail {
-    timeline: bool,
+    pictures: bool,
     excerpts: bool,
     below_error: bool,
     per_file: usize,
@@ -80,16 +84,16 @@ struct Detail {
 
 impl Detail {
     const WHOLE: Detail =
-        Detail { timeline: true, excerpts: true, below_error: true, per_file: usize::MAX, rows: usize::MAX };
+        Detail { pictures: true, excerpts: true, below_error: true, per_file: usize::MAX, rows: usize::MAX };
     /// From everything to next to nothing.
     const LADDER: [Detail; 7] = [
         Self::WHOLE,
-        Detail { timeline: false, ..Self::WHOLE },
-        Detail { timeline: false, excerpts: false, ..Self::WHOLE },
-        Detail { timeline: false, excerpts: false, below_error: false, ..Self::WHOLE },
-        Detail { timeline: false, excerpts: false, below_error: false, per_file: 5, rows: 200 },
-        Detail { timeline: false, excerpts: false, below_error: false, per_file: 1, rows: 50 },
-        Detail { timeline: false, excerpts: false, below_error: false, per_file: 0, rows: 10 },
+        Detail { pictures: false, ..Self::WHOLE },
+        Detail { pictures: false, excerpts: false, ..Self::WHOLE },
+        Detail { pictures: false, excerpts: false, below_error: false, ..Self::WHOLE },
+        Detail { pictures: false, excerpts: false, below_error: false, per_file: 5, rows: 200 },
+        Detail { pictures: false, excerpts: false, below_error: false, per_file: 1, rows: 50 },
+        Detail { pictures: false, excerpts: false, below_error: false, per_file: 0, rows: 10 },
     ];
 
     fn shows(&self, finding: &Finding) -> bool {
@@ -116,6 +120,9 @@ fn render(report: &CheckReport, frame: &Frame<'_>, detail: Detail) -> String {
     out.push_str(&verdict(report));
     out.push('\n');
     out.push_str(&table(report, frame, detail));
+    if let Some(diagram) = tables::mermaid(&report.tables).filter(|_| detail.pictures) {
+        out.push_str(&picture("Changed tables", &diagram));
+    }
     let mut shown = 0;
     for file in &report.files {
         let (text, number) = file_block(report, file, frame, detail);
@@ -241,7 +248,7 @@ fn file_block(report: &CheckReport, file: &FileReport, frame: &Frame<'_>, detail
         .filter(|finding| detail.shows(finding))
         .take(detail.per_file)
         .partition(|finding| finding.severity == Severity::Info);
-    let timeline = if detail.timeline { timeline::mermaid(file) } else { None };
+    let timeline = if detail.pictures { timeline::mermaid(file) } else { None };
     // The rule about it names the objects and the repair already.
     let told = loud.iter().any(|finding| finding.rule == "down-not-inverse");
     let difference = detail.per_file > 0 && !told && !file.difference.is_empty();
@@ -285,14 +292,16 @@ fn file_block(report: &CheckReport, file: &FileReport, frame: &Frame<'_>, detail
         out.push_str("\n</details>\n");
     }
     if let Some(diagram) = timeline {
-        let _ = write!(
-            out,
-            "\n<details><summary>Locks over time, on the shadow database</summary>\n\n{}\n</details>\n",
-            escape::fenced("mermaid", &diagram)
-        );
+        out.push_str(&picture("Locks over time, on the shadow database", &diagram));
     }
     out.push_str("\n</details>\n");
     (out, loud.len() + infos.len())
+}
+
+/// A diagram, folded away: GitHub draws it when it is opened.
+fn picture(title: &str, diagram: &str) -> String {
+    let fenced = escape::fenced("mermaid", diagram);
+    format!("\n<details><summary>{title}</summary>\n\n{fenced}\n</details>\n")
 }
 
 fn finding_block(
@@ -541,6 +550,33 @@ mod tests {
         <!-- lockkeeper:v1 id=default -->
         ✅ **Lockkeeper**: no problems in 2 migrations. `0123456` Not verified: locks and rollback on a shadow database: no Postgres binaries were found.
         ");
+    }
+
+    #[test]
+    fn ignores_alone_are_still_one_line() {
+        let mut report = fixture::clean();
+        report.ignored = fixture::report().ignored;
+        let text = comment(&report, &FRAME);
+        assert_eq!(text.lines().count(), 2, "{text}");
+        assert!(text.contains("1 ignored in the files."), "{text}");
+        // The job summary tells which, and why.
+        assert!(summary(&report, &FRAME).contains("archived in May"));
+    }
+
+    #[test]
+    fn changed_tables_are_drawn_while_there_is_room() {
+        let mut report = fixture::report();
+        assert!(!comment(&report, &FRAME).contains("erDiagram"));
+        report.tables = fixture::tables();
+        let text = comment(&report, &FRAME);
+        assert!(text.contains("<summary>Changed tables</summary>\n\n```mermaid\nerDiagram\n"), "{text}");
+        // Pictures are the first to go.
+        report.findings = vec![report.findings[0].clone(); 100];
+        let column = report.tables[0].columns[2].clone();
+        report.tables[0].columns.resize(25, column);
+        report.tables = vec![report.tables[0].clone(); 15];
+        let text = comment(&report, &FRAME);
+        assert!(!text.contains("mermaid") && text.contains("CREATE INDEX orders_note"), "{}", text.len());
     }
 
     #[test]

@@ -6,19 +6,24 @@ pub(crate) mod excerpt;
 mod file_report;
 #[cfg(test)]
 mod fixture;
+mod history;
 pub(crate) mod html;
 pub(crate) mod inline;
 pub(crate) mod json;
 pub(crate) mod markdown;
 pub(crate) mod sarif;
+mod tables;
 pub(crate) mod terminal;
 mod timeline;
 pub(crate) mod workflow;
+
+pub(crate) use history::Milestone;
 
 use crate::{
     finding::{Finding, Severity},
     lock::HeldLock,
     rehearsal::{Difference, RoundTrip},
+    schema::TablePicture,
 };
 
 /// What became of the rehearsal.
@@ -38,6 +43,10 @@ pub(crate) struct CheckReport {
     /// Findings that an ignore directive silenced, with the reason given.
     pub(crate) ignored: Vec<(Finding, String)>,
     pub(crate) files: Vec<FileReport>,
+    /// The tables that the change makes or alters, as they are after it.
+    pub(crate) tables: Vec<TablePicture>,
+    /// Every migration of the folder, in order.
+    pub(crate) history: Vec<Milestone>,
     pub(crate) shadow: ShadowState,
     /// `None`: `--fail-on never`.
     pub(crate) fail_on: Option<Severity>,

@@ -132,6 +132,37 @@ fn region(place: &Place) -> Value {
 mod tests {
     use super::{super::fixture, *};
 
+    #[track_caller]
+    fn holds_to_its_schema(text: &str) {
+        let schema = include_str!("../../tests/it/fixtures/sarif-2.1.0.json");
+        let validator = jsonschema::validator_for(&serde_json::from_str(schema).unwrap()).unwrap();
+        let document = serde_json::from_str(text).unwrap();
+        let complaints: Vec<String> = validator
+            .iter_errors(&document)
+            .map(|error| format!("{} {error}", error.instance_path()))
+            .collect();
+        assert_eq!(complaints, Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_document_holds_to_the_schema_of_sarif() {
+        holds_to_its_schema(&render(&fixture::report(), "default"));
+        holds_to_its_schema(&render(&fixture::clean(), "default"));
+        let mut hostile = fixture::report();
+        for finding in &mut hostile.findings {
+            finding.place.file = "m/a b|`@x<img>\n\u{fffd}é#.sql".into();
+            finding.message = "\u{0}\u{1b}[31m".into();
+        }
+        let first = hostile.findings[0].clone();
+        hostile.findings.extend(vec![first; 500]);
+        let text = render(&hostile, "a");
+        holds_to_its_schema(&text);
+        assert!(
+            text.contains("m/a%20b%7C%60%40x%3Cimg%3E%0A%EF%BF%BD%C3%A9%23.sql"),
+            "a percent-encoded path"
+        );
+    }
+
     #[test]
     fn results_name_rule_place_and_fingerprint() {
         let value: Value = serde_json::from_str(&render(&fixture::report(), "default")).unwrap();

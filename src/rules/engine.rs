@@ -17,7 +17,10 @@ use crate::{
     finding::{Direction, Finding},
     migration::{Migration, Section},
     rehearsal::Rehearsal,
-    schema::{At, Body, Catalog, Claim, Nesting, QName, Session, Transaction, Unit, bodies, claims},
+    schema::{
+        At, Body, Catalog, Claim, Nesting, QName, Session, TablePicture, Transaction, Unit, bodies,
+        changed_tables, claims,
+    },
     sql::{self, Outside, ast::NodeEnum},
     stats::Stats,
 };
@@ -57,6 +60,8 @@ pub(crate) struct Outcome {
     pub(crate) facts: Vec<Vec<Facts>>,
     /// Partitioned table → its partitions: statistics speak of these only.
     pub(crate) partitions: BTreeMap<String, Vec<String>>,
+    /// The tables that the change makes or alters.
+    pub(crate) tables: Vec<TablePicture>,
 }
 
 /// Runs every rule over the change.
@@ -98,6 +103,7 @@ impl<'a> Run<'a> {
             self.out.facts.push(facts);
         }
         self.out.partitions = self.partitions();
+        self.out.tables = changed_tables(&before, &self.catalog);
         self.change(&before);
         self.units.clear();
         for (index, migration) in self.input.change.iter().enumerate().rev() {

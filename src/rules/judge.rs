@@ -17,6 +17,7 @@ use crate::{
     error::Problem,
     finding::{Direction, Evidence, Finding, Place},
     migration::Migration,
+    schema::TablePicture,
     sql::Piece,
 };
 
@@ -29,6 +30,8 @@ pub(crate) struct Judged {
     pub(crate) ignored: Vec<(Finding, String)>,
     /// One list per file of the change, one entry per statement of UP.
     pub(crate) facts: Vec<Vec<Facts>>,
+    /// The tables that the change makes or alters.
+    pub(crate) tables: Vec<TablePicture>,
     /// What could not be judged, in sentences.
     pub(crate) notes: Vec<String>,
 }
@@ -60,7 +63,7 @@ pub(crate) fn judge(input: &Input<'_>) -> Judged {
     notes.extend(traced::not_verified(input));
     let mut said = BTreeSet::new();
     notes.retain(|note| said.insert(note.clone()));
-    Judged { findings, ignored, facts: outcome.facts, notes }
+    Judged { findings, ignored, facts: outcome.facts, tables: outcome.tables, notes }
 }
 
 /// Drops the complaints about directives that silence something where their file is the whole change.

@@ -9,6 +9,7 @@ mod body;
 mod expression;
 mod locks;
 mod objects;
+mod picture;
 mod platform;
 mod proof;
 mod resolve;
@@ -29,6 +30,7 @@ pub(crate) use objects::{
     Column, Constraint, ConstraintKind, Extension, Generated, Grant, Grantee, Index, IndexColumn,
     Partitioning, Policy, Relation, RelationKind, Routine, RoutineKind, Trigger, TypeDef, TypeKind,
 };
+pub(crate) use picture::{ColumnPicture, Fate, TablePicture, changed_tables};
 pub(crate) use proof::{not_null_proven, proves_not_null};
 pub(crate) use session::{Session, Transaction};
 pub(crate) use types::{ColumnType, TypeChange, serial_type};

@@ -314,7 +314,6 @@ impl Post<'_> {
     fn summarize(&self) -> Result<Posted, Fault> {
         let report = self.report;
         let (errors, warnings) = (report.count(Severity::Error), report.count(Severity::Warning));
-        let clean = report.findings.is_empty() && report.files.iter().all(|file| file.difference.is_empty());
         let body = markdown::comment(report, self.frame);
         let short = format!(
             "**Lockkeeper**: {errors} errors, {warnings} warnings. The report is too long for a comment: see the \
@@ -329,7 +328,7 @@ impl Post<'_> {
             warnings,
             body: &body,
             short: &short,
-            clean: clean.then_some(body.trim_end()),
+            clean: markdown::is_clean(report).then_some(body.trim_end()),
         };
         self.github.put_summary(self.pull.number, &summary)
     }

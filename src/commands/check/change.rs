@@ -7,6 +7,7 @@ use crate::{
     config::Config,
     error::{Error, Problem},
     migration::{Content, Entry, Folder, Migration, MigrationSet, Version, wants},
+    report::Milestone,
     rules::{self, Base},
     sql,
     workspace::{self, ChangeKind, Workspace},
@@ -112,6 +113,18 @@ impl Change {
             notes.push(format!("left out of the history: {more} more of such files"));
         }
         notes
+    }
+
+    /// Every migration of the folder, and whether it is part of the change.
+    pub(super) fn milestones(&self) -> Vec<Milestone> {
+        let migrations = self.workspace.set.migrations.iter();
+        migrations
+            .map(|migration| Milestone {
+                version: migration.version.0,
+                description: migration.description.clone(),
+                new: self.versions.contains(&migration.version),
+            })
+            .collect()
     }
 
     /// History and change, in version order.

@@ -179,6 +179,8 @@ pub(super) fn report(
         files: reports.collect(),
         findings: judged.findings,
         ignored: judged.ignored,
+        tables: judged.tables,
+        history: change.milestones(),
         shadow: match outcome.state {
             shadow::State::Ran => ShadowState::Ran,
             shadow::State::Skipped(why) if !shadow_missing => ShadowState::Skipped(why),
