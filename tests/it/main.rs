@@ -5,6 +5,7 @@ mod check;
 mod crash;
 mod create;
 mod deploy;
+mod github_tools;
 mod library;
 mod patterns;
 mod plan;
