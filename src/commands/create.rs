@@ -5,7 +5,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 
 use super::{Session, pattern};
-use crate::{error::Error, patterns::Pattern, workspace::Workspace};
+use crate::{
+    error::Error,
+    patterns::Pattern,
+    workspace::{self, Workspace},
+};
 
 /// Write a new migration file from a template or a safe pattern.
 #[derive(Debug, clap::Args)]
@@ -48,7 +52,10 @@ pub(super) fn run(args: &Args, session: &mut Session) -> Result<u8, Error> {
         None => pattern::build("template", &[format!("description={description}")])?,
     };
     let config = session.config()?;
-    let workspace = Workspace::open_or_new(session.root(), &config, session.globals.dir.as_deref())?;
+    let dir = session.globals.dir.as_deref();
+    // Another `create` that runs now waits for this one, and so sees its version.
+    let _turn = workspace::take_turn(session.root());
+    let workspace = Workspace::open_or_new(session.root(), &config, dir)?;
     // Only a tool that runs whole files makes a live DOWN dangerous.
     let commented = workspace.is_supabase() && config.migrations.only_applier != "lockkeeper";
     let mut version = workspace.set.migrations.iter().map(|migration| migration.version.0).max().unwrap_or(0);
@@ -144,11 +151,11 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + of_year - 719_468
 }
 
-/// A description as part of a file name.
+/// A description as part of a file name: ASCII, so that every tool and file system reads it alike.
 fn slug(description: &str) -> String {
     const LONGEST: usize = 60;
     let mut out = String::new();
-    for c in description.chars().flat_map(char::to_lowercase) {
+    for c in any_ascii::any_ascii(description).chars().map(|c| c.to_ascii_lowercase()) {
         if c.is_ascii_alphanumeric() {
             out.push(c);
         } else if !out.ends_with('_') && !out.is_empty() {
@@ -191,8 +198,10 @@ mod tests {
     fn slugs_are_plain() {
         assert_eq!(slug("Add user-preferences (JSONB)!"), "add_user_preferences_jsonb");
         assert_eq!(slug("../../etc/passwd"), "etc_passwd");
-        assert_eq!(slug("Ünï"), "n");
-        assert_eq!(slug("表"), "migration");
+        assert_eq!(slug("Ünïcödé"), "unicode");
+        assert_eq!(slug("Größe ändern"), "grosse_andern");
+        assert_eq!(slug("добавить поле"), "dobavit_pole");
+        assert_eq!(slug("…!"), "migration");
         assert_eq!(slug(&"a".repeat(200)).len(), 60);
     }
 }

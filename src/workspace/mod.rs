@@ -193,6 +193,14 @@ impl Workspace {
     }
 }
 
+/// Waits until no other run holds the turn to write a new file, and holds it until the value is
+/// dropped (or the process dies). Where a folder cannot be locked, nobody waits.
+pub(crate) fn take_turn(root: &Path) -> Option<fs::File> {
+    let folder = fs::File::open(root).ok()?;
+    folder.lock().ok()?;
+    Some(folder)
+}
+
 /// The migrations folder as shown, whether it is there or not.
 pub(crate) fn folder_of(root: &Path, config: &Config, dir: Option<&str>) -> String {
     match dir {

@@ -43,6 +43,21 @@ fn versions_only_grow_and_nothing_is_overwritten() {
 }
 
 #[test]
+fn runs_at_one_time_take_different_versions() {
+    let project = Project::new();
+    std::thread::scope(|scope| {
+        for name in ["one", "two", "three", "four"] {
+            let project = &project;
+            scope.spawn(move || project.run(&["create", "-m", name]).expect(0));
+        }
+    });
+    let mut versions: Vec<String> =
+        names(&project, "migrations").iter().map(|name| name.split('_').next().unwrap().to_owned()).collect();
+    versions.dedup();
+    assert_eq!(versions.len(), 4, "{versions:?}");
+}
+
+#[test]
 fn a_pattern_of_several_phases_writes_a_file_for_each() {
     let project = Project::new();
     let arguments = [
