@@ -307,6 +307,7 @@ rules = { drop-column = "off" }
 small_rows = 10000
 small_bytes = "16MB"
 large_rows = 1000000
+busy_writes = 100
 [shadow]
 mode = "auto"
 base_schema = ""

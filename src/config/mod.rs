@@ -179,11 +179,13 @@ pub(crate) struct Size {
     #[serde(with = "bytes")]
     pub(crate) small_bytes: u64,
     pub(crate) large_rows: u64,
+    /// Writes a second from which a table that is not small is treated like a large one.
+    pub(crate) busy_writes: u64,
 }
 
 impl Default for Size {
     fn default() -> Self {
-        Self { small_rows: 10_000, small_bytes: 16 << 20, large_rows: 1_000_000 }
+        Self { small_rows: 10_000, small_bytes: 16 << 20, large_rows: 1_000_000, busy_writes: 100 }
     }
 }
 

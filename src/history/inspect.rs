@@ -213,7 +213,7 @@ impl Target<'_> {
              LEFT JOIN pg_catalog.pg_stat_user_tables s ON s.relid = c.oid \
              LEFT JOIN pg_catalog.pg_stat_database d ON d.datname = pg_catalog.current_database() \
              CROSS JOIN pg_catalog.pg_stat_bgwriter b \
-             WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' \
+             WHERE c.relkind IN ('r', 'p', 'm') AND n.nspname !~ '^pg_' \
              AND n.nspname NOT IN ('information_schema', 'lockkeeper_archive', {own}) ORDER BY 1"
         );
         let rows = self.rows(&sql)?;

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use super::{Input, engine::Outcome, levels};
 use crate::{
     finding::{Category, Direction, Evidence, Finding, Severity},
+    lock::LockMode,
     schema::Work,
     stats::{Stats, TableStats},
 };
@@ -59,14 +60,28 @@ fn weigh(input: &Input<'_>, finding: &mut Finding, size: &TableStats, work: Work
         finding.message.push_str(&format!("; the table is small ({figures})"));
         return;
     }
-    let estimate = duration(size.bytes, work);
-    let held =
-        format!("; the table has {figures}: the lock would be held for roughly {estimate} (an estimate)");
-    finding.message.push_str(&held);
+    let seconds = seconds_of(size.bytes, work);
+    let queue = queue(finding, size, seconds).map(|queue| format!("; {queue}")).unwrap_or_default();
+    finding.message.push_str(&format!(
+        "; the table has {figures}: the lock would be held for roughly {} (an estimate){queue}",
+        duration(seconds)
+    ));
     let fixed = levels::configured(input.config, finding.rule, &finding.place.file).is_some();
-    if rows > limits.large_rows && work > Work::Rows && !fixed {
+    let busy = size.writes_per_second.is_some_and(|writes| writes >= limits.busy_writes as f64);
+    if (rows > limits.large_rows || busy) && work > Work::Rows && !fixed {
         finding.severity = Severity::Error;
     }
+}
+
+/// How many writes would wait meanwhile, where the lock makes them wait and the rate is known.
+fn queue(finding: &Finding, size: &TableStats, seconds: u64) -> Option<String> {
+    let rate = size.writes_per_second.filter(|rate| *rate >= 1.0)?;
+    if !finding.lock?.blocks(LockMode::RowExclusive) {
+        return None;
+    }
+    let rate = rate.round() as u64;
+    let waiting = thousands(rate.saturating_mul(seconds.max(1)));
+    Some(format!("at {} writes a second, about {waiting} would wait meanwhile", thousands(rate)))
 }
 
 /// How much the statement does while it holds the lock; `None`: too little to depend on the size.
@@ -107,14 +122,18 @@ fn size(stats: &Stats, outcome: &Outcome, table: &str) -> Option<TableStats> {
     Some(TableStats {
         rows: if unknown { -1 } else { parts.iter().map(|part| part.rows).sum() },
         bytes: parts.iter().map(|part| part.bytes).sum(),
-        ..TableStats::default()
+        writes_per_second: parts.iter().map(|part| part.writes_per_second).sum(),
     })
 }
 
 /// At speeds that a small cloud volume reaches: 100 MB/s read, 50 MB/s sorted or written.
-fn duration(bytes: u64, work: Work) -> String {
+fn seconds_of(bytes: u64, work: Work) -> u64 {
     let speed = if work <= Work::Scan { 100 } else { 50 };
-    match bytes / (speed << 20) {
+    bytes / (speed << 20)
+}
+
+fn duration(seconds: u64) -> String {
+    match seconds {
         0 => "a second".into(),
         seconds if seconds < 120 => format!("{} seconds", seconds + 1),
         seconds if seconds < 7200 => format!("{} minutes", seconds / 60 + 1),
@@ -175,7 +194,7 @@ mod tests {
         assert_eq!(thousands(12), "12");
         assert_eq!(bytes(8192), "8 kB");
         assert_eq!(bytes(12 << 20), "12 MB");
-        assert_eq!(duration(1 << 30, Work::Rewrite), "21 seconds");
-        assert_eq!(duration(1 << 40, Work::IndexBuild), "6 hours");
+        assert_eq!(duration(seconds_of(1 << 30, Work::Rewrite)), "21 seconds");
+        assert_eq!(duration(seconds_of(1 << 40, Work::IndexBuild)), "6 hours");
     }
 }

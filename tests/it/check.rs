@@ -107,6 +107,9 @@ fn configuration_sets_levels_and_paths() {
     assert!(!has(&check(&project, &["--base", "main"]).expect(0).json(), "drop-table"));
     let printed = project.run(&["check", "--print-config"]).expect(0).stdout;
     assert!(printed.contains("drop-table = \"off\""), "{printed}");
+    let printed = project.run(&["--format", "json", "check", "--print-config"]).expect(0).json();
+    assert_eq!(printed["config"]["overrides"][0]["rules"]["drop-table"], "off", "{printed}");
+    assert_eq!(printed["config"]["deploy"]["lock_timeout"], "3s", "{printed}");
 }
 
 #[test]
@@ -126,6 +129,37 @@ fn sizes_move_the_severity() {
     let text = project.run(&["check", "--shadow", "off", "--base", "main", "--stats", "stats.json"]).stdout;
     assert!(text.contains("days old"), "{text}");
     check(&project, &["--stats", "missing.json"]).expect(2);
+}
+
+#[test]
+fn a_busy_table_makes_a_warning_an_error() {
+    let project = repository();
+    project.migration(
+        "20260102000000_people",
+        "create table public.people (id bigint);\ncreate unique index people_id on public.people (id);",
+        "drop table public.people;",
+    );
+    commit(&project, "people");
+    let key = "alter table public.people add primary key using index people_id;";
+    project.migration("20260201000000_key", key, "alter table public.people drop constraint people_id;");
+    let severity = |rows: u64, writes: f64| {
+        let stats = format!(
+            r#"{{"schema":1,"taken_at":"2020-01-01T00:00:00Z","tables":{{"public.people":{{"rows":{rows},"bytes":900000000,"writes_per_second":{writes}}}}}}}"#
+        );
+        project.write("stats.json", &stats);
+        let report = check(&project, &["--base", "main", "--stats", "stats.json"]).json();
+        let found =
+            report["findings"].as_array().unwrap().iter().find(|it| it["rule"] == "pk-using-index-nullable");
+        let found = found.unwrap_or_else(|| panic!("{report}")).clone();
+        (found["severity"].as_str().unwrap().to_owned(), found["message"].as_str().unwrap().to_owned())
+    };
+    let (quiet, message) = severity(50_000, 0.2);
+    assert_eq!(quiet, "warning", "{message}");
+    assert!(message.contains("about 50,000 rows, 858 MB") && message.contains("(an estimate)"), "{message}");
+    let (busy, message) = severity(50_000, 250.0);
+    assert_eq!(busy, "error", "{message}");
+    assert!(message.contains("at 250 writes a second, about"), "{message}");
+    assert_eq!(severity(5_000_000, 0.2).0, "error");
 }
 
 #[test]

@@ -83,6 +83,13 @@ pub(super) fn exit_code(report: &CheckReport) -> u8 {
     }
 }
 
+/// `--print-config --format json`.
+#[derive(serde::Serialize)]
+struct Printed {
+    schema: u32,
+    config: Config,
+}
+
 /// Runs the command.
 pub(super) fn run(args: &Args, session: &mut Session) -> Result<u8, Error> {
     // With the secrets of the repository at hand, nothing of a pull request is even read.
@@ -92,7 +99,11 @@ pub(super) fn run(args: &Args, session: &mut Session) -> Result<u8, Error> {
     if args.print_config {
         let mut config = session.config()?;
         config.migrations.dir = workspace::folder_of(session.root(), &config, session.globals.dir.as_deref());
-        session.print(&config.to_toml()?);
+        if session.json() {
+            session.print_json(&Printed { schema: 1, config });
+        } else {
+            session.print(&config.to_toml()?);
+        }
         return Ok(0);
     }
     let outputs = args.output.iter().map(|text| output(text)).collect::<Result<Vec<_>, Error>>()?;
