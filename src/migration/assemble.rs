@@ -218,10 +218,13 @@ fn placed(
 ) -> DirectiveKind {
     let unknown = |text: &str, why: &str| DirectiveKind::Unknown { text: text.into(), why: why.into() };
     match &kind {
-        DirectiveKind::IgnoreFile { rules, .. } if !(opening && opens_file) => unknown(
-            &format!("ignore-file {}", rules.join(", ")),
-            "it belongs at the head of the file, above the first statement",
-        ),
+        DirectiveKind::IgnoreFile { rules, squawk, .. } if !(opening && opens_file) => {
+            let name = if *squawk { "squawk-ignore-file" } else { "ignore-file" };
+            unknown(
+                format!("{name} {}", rules.join(", ")).trim_end(),
+                "it belongs at the head of the file, above the first statement",
+            )
+        }
         DirectiveKind::Irreversible { .. } if section.direction == Direction::Up && !opening => {
             unknown("irreversible", "it belongs in the DOWN section, or at the head of the file")
         }

@@ -160,7 +160,8 @@ fn rules(text: &str) -> (Vec<String>, String) {
     (rules, rest.trim_start_matches(|c: char| c.is_whitespace() || "-:–—".contains(c)).trim().to_owned())
 }
 
-/// `squawk-ignore rule[, rule]`, `squawk-ignore-file rule[, rule]`: what follows is squawk's business.
+/// `squawk-ignore rule[, rule]`, `squawk-ignore-file rule[, rule]`; without a rule each means all of
+/// squawk's.
 fn squawk(rest: &str) -> Option<DirectiveKind> {
     let file = strip(rest, "-file");
     let names = file.unwrap_or(rest);
@@ -169,10 +170,6 @@ fn squawk(rest: &str) -> Option<DirectiveKind> {
     }
     let name = if file.is_some() { "squawk-ignore-file" } else { "squawk-ignore" };
     let (rules, reason) = rules(names.trim_start_matches(':'));
-    if rules.is_empty() {
-        let why = "it names no rule; ours never silences all of them at once".into();
-        return Some(DirectiveKind::Unknown { text: name.into(), why });
-    }
     let reason = if reason.is_empty() { name.to_owned() } else { reason };
     Some(match file {
         Some(_) => DirectiveKind::IgnoreFile { rules, reason, squawk: true },
@@ -263,6 +260,7 @@ mod tests {
             "-- squawk-ignore ban-drop-column, ban-drop-table",
             "-- squawk-ignore",
             "-- squawk-ignore-file renaming-table",
+            "-- squawk-ignore-file",
             "-- squawk-ignored",
         ];
         let text: Vec<String> = comments
@@ -336,9 +334,11 @@ mod tests {
         -- squawk-ignore ban-drop-column, ban-drop-table
             Ignore { rules: ["ban-drop-column", "ban-drop-table"], reason: "squawk-ignore", squawk: true }
         -- squawk-ignore
-            Unknown { text: "squawk-ignore", why: "it names no rule; ours never silences all of them at once" }
+            Ignore { rules: [], reason: "squawk-ignore", squawk: true }
         -- squawk-ignore-file renaming-table
             IgnoreFile { rules: ["renaming-table"], reason: "squawk-ignore-file", squawk: true }
+        -- squawk-ignore-file
+            IgnoreFile { rules: [], reason: "squawk-ignore-file", squawk: true }
         -- squawk-ignored
         "#);
     }

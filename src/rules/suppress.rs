@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use super::{Input, Rule, catalog::unused_suppression, find, judge, levels};
 use crate::{
-    finding::{Direction, Finding},
+    finding::{Direction, Finding, Severity},
     migration::{Directive, DirectiveKind, Migration},
     rules::{ALL, Check},
 };
@@ -25,7 +25,7 @@ pub(super) fn apply(input: &Input<'_>, findings: &mut Vec<Finding>) -> Vec<(Find
         let earlier = ignored.len();
         for directive in &migration.directives {
             let Some(request) = Request::of(directive) else { continue };
-            for name in request.rules {
+            for name in request.names() {
                 let before = ignored.len();
                 let rules = named(name, request.squawk);
                 let meant = |finding: &Finding| {
@@ -40,7 +40,13 @@ pub(super) fn apply(input: &Input<'_>, findings: &mut Vec<Finding>) -> Vec<(Find
                     ignored.len() > before || ignored[earlier..].iter().any(|(finding, _)| meant(finding));
                 if !silenced && let Some(message) = request.complaint(input, name, &rules) {
                     let at = (directive.section, directive.statement.unwrap_or(0));
-                    own.push(judge::finding(&unused_suppression::RULE, directive.place.clone(), at, message));
+                    let mut complaint =
+                        judge::finding(&unused_suppression::RULE, directive.place.clone(), at, message);
+                    // squawk itself may need what we do not.
+                    if request.squawk && !rules.is_empty() {
+                        complaint.severity = Severity::Info;
+                    }
+                    own.push(complaint);
                 }
             }
         }
@@ -78,6 +84,14 @@ impl<'a> Request<'a> {
         Some(Self { rules, reason, directive, whole_file, squawk })
     }
 
+    /// The names given, or `""` for all of squawk's.
+    fn names(&self) -> Vec<&'a str> {
+        match self.rules {
+            [] => vec![""],
+            names => names.iter().map(String::as_str).collect(),
+        }
+    }
+
     fn covers(&self, migration: &Migration, finding: &Finding) -> bool {
         let file = |direction| migration.section(direction).map(|section| section.file.path.as_str());
         let own_file = [Direction::Up, Direction::Down]
@@ -94,12 +108,13 @@ impl<'a> Request<'a> {
 
     /// Why the directive is of no use; `None`: that cannot be told.
     fn complaint(&self, input: &Input<'_>, name: &str, rules: &[&'static Rule]) -> Option<String> {
-        let what = if self.whole_file { "ignore-file" } else { "ignore" };
+        let what = match (self.squawk, self.whole_file) {
+            (true, true) => "squawk-ignore-file",
+            (true, false) => "squawk-ignore",
+            (false, true) => "ignore-file",
+            (false, false) => "ignore",
+        };
         if rules.is_empty() {
-            // squawk may know rules that we do not.
-            if self.squawk {
-                return None;
-            }
             let near = levels::nearest(name).map(|near| format!("; did you mean `{near}`?"));
             return Some(format!(
                 "`{what} {name}`: there is no rule of that name{}",
@@ -111,16 +126,20 @@ impl<'a> Request<'a> {
             let looks = !rule.checks.iter().all(|check| matches!(check, Check::Elsewhere));
             levels::is_on(input.config, rule.name, file) && (looks || input.rehearsals.is_some())
         });
-        if !could_speak || self.squawk {
+        if !could_speak {
             return None;
         }
+        let what = format!("{what} {name}");
         let where_to = if self.whole_file { "in this file" } else { "at the statement that follows" };
-        Some(format!("`{what} {name}` silences nothing: the rule has nothing to say {where_to}"))
+        Some(format!("`{}` silences nothing: the rule has nothing to say {where_to}", what.trim_end()))
     }
 }
 
-/// The rules of a name: ours, or squawk's (which may mean several of ours).
+/// The rules of a name: ours, or squawk's (which may mean several of ours; `""`: all that it has).
 fn named(name: &str, squawk: bool) -> Vec<&'static Rule> {
+    if squawk && name.is_empty() {
+        return ALL.iter().copied().filter(|rule| rule.squawk_names().next().is_some()).collect();
+    }
     if !squawk && let Some(rule) = find(name) {
         return vec![rule];
     }
