@@ -24,6 +24,8 @@ enum Control {
         plain: bool,
     },
     Rollback,
+    /// `COMMIT AND CHAIN`, `ROLLBACK AND CHAIN`: the next transaction begins at once.
+    Chain,
     TwoPhase,
 }
 
@@ -97,6 +99,7 @@ pub(super) fn check(section: &Section, transaction_off: bool, problems: &mut Vec
                         "`BEGIN` inside a transaction that is still open".into(),
                         "Commit the first one before it.",
                     )),
+                    (Control::Chain, Some(_)) => open = Some(piece),
                     (_, Some(_)) => open = None,
                     (_, None) => problems.push(problem(
                         "transaction-control",
@@ -131,6 +134,9 @@ fn control(section: &Section, piece: &Piece) -> Option<Control> {
     match statement.kind() {
         TransactionStmtKind::TransStmtBegin | TransactionStmtKind::TransStmtStart => {
             Some(Control::Begin { plain })
+        }
+        TransactionStmtKind::TransStmtCommit | TransactionStmtKind::TransStmtRollback if statement.chain => {
+            Some(Control::Chain)
         }
         TransactionStmtKind::TransStmtCommit => Some(Control::Commit { plain }),
         TransactionStmtKind::TransStmtRollback => Some(Control::Rollback),

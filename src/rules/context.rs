@@ -124,6 +124,8 @@ pub(crate) struct FileContext<'a> {
     pub(crate) history: &'a [&'a Migration],
     pub(crate) base: &'a Base,
     pub(crate) config: &'a Config,
+    /// Major version of the target.
+    pub(crate) pg: u32,
 }
 
 /// The whole change, after its last UP.

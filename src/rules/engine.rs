@@ -175,6 +175,7 @@ impl<'a> Run<'a> {
             history: self.input.history,
             base: self.input.base,
             config: self.input.config,
+            pg: self.input.pg,
         };
         let at = At { file: index, direction: Direction::Up, statement: 0, transaction: 0 };
         for (rule, check) in checks() {
@@ -220,8 +221,18 @@ impl<'a> Run<'a> {
                 Err(error) => {
                     let start = piece.body.start;
                     let span = start + error.span.start..start + error.span.end;
-                    let message = format!("does not parse: {}", error.message);
-                    self.sink(&catalog::parse_error::RULE, at, span).report(message);
+                    match psql_variable(text, &error) {
+                        Some(name) => {
+                            let message = format!("`{name}` is a variable of psql; no server understands it");
+                            self.sink(&catalog::psql_only_syntax::RULE, at, span)
+                                .report(message)
+                                .help(format!("Write the value in place of `{name}`."));
+                        }
+                        None => {
+                            let message = format!("does not parse: {}", error.message);
+                            self.sink(&catalog::parse_error::RULE, at, span).report(message);
+                        }
+                    }
                     facts.push(Facts { statement: at.statement, kind: String::new(), claims: Vec::new() });
                 }
             }
@@ -345,6 +356,19 @@ enum Inside {
     Unit(Box<Unit>),
     /// Cannot be read, and why.
     Opaque(String),
+}
+
+/// `:name`, `:'name'` or `:"name"`, where the grammar stopped at the colon of one.
+fn psql_variable(text: &str, error: &sql::SyntaxError) -> Option<String> {
+    let from = text.get(error.span.start..)?;
+    let name = from.strip_prefix(':')?;
+    let word = |name: &str| name.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(name.len());
+    let end = match name.chars().next()? {
+        quote @ ('\'' | '"') => 1 + name[1..].find(quote)? + 1,
+        first if first.is_alphabetic() || first == '_' => word(name),
+        _ => return None,
+    };
+    from.get(..1 + end).map(str::to_owned)
 }
 
 /// Which statements the runner runs outside a transaction; empty: the file runs in one, or asks for

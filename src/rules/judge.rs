@@ -18,7 +18,7 @@ use crate::{
     finding::{Direction, Evidence, Finding, Place},
     migration::Migration,
     schema::TablePicture,
-    sql::Piece,
+    sql::{Piece, PieceKind},
 };
 
 /// What is true of a change, as far as rules can tell.
@@ -44,6 +44,15 @@ pub(crate) fn judge(input: &Input<'_>) -> Judged {
         .change
         .iter()
         .flat_map(|migration| migration.problems.iter().map(|problem| of_problem(problem, Some(migration))));
+    let own: Vec<Finding> = own.collect();
+    // The loader says better what is never closed, and where it begins.
+    findings.retain(|finding| {
+        let same = |other: &Finding| {
+            (other.rule, other.statement, &other.place.file)
+                == (finding.rule, finding.statement, &finding.place.file)
+        };
+        !finding.message.starts_with("does not parse: unterminated") || !own.iter().any(same)
+    });
     findings.extend(own);
     findings.extend(input.problems.iter().map(|problem| of_problem(problem, None)));
     if let Some(rehearsals) = input.rehearsals {
@@ -138,7 +147,8 @@ fn of_problem(problem: &Problem, migration: Option<&Migration>) -> Finding {
     finding
 }
 
-/// The section and number of the statement that covers a place; 0: none does.
+/// The section and number of the statement that covers a place, or of the next one for a line of
+/// psql's between two; 0: none does.
 pub(super) fn statement_at(migration: &Migration, place: &Place) -> (Direction, usize) {
     let position = (place.line, place.column);
     for direction in [Direction::Up, Direction::Down] {
@@ -156,6 +166,13 @@ pub(super) fn statement_at(migration: &Migration, place: &Place) -> (Direction, 
             if (body.line, body.column) <= position {
                 return (direction, number + 1);
             }
+        }
+        let here = |piece: &&Piece| {
+            let body = section.place(piece.body.clone());
+            (body.line, body.column) <= position && position < (body.end_line, body.end_column)
+        };
+        if section.cut.pieces.iter().filter(|piece| piece.kind != PieceKind::Statement).any(|it| here(&it)) {
+            return (direction, (number + 1).min(statements.len()));
         }
     }
     (Direction::Up, 0)

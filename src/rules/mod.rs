@@ -16,6 +16,7 @@ mod common;
 mod context;
 mod dml;
 mod engine;
+mod grammar;
 mod judge;
 mod levels;
 mod names;

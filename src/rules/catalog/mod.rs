@@ -112,7 +112,7 @@ mod policy_user_metadata;
 mod policy_without_rls;
 mod policy_without_role;
 mod primary_key_builds_index;
-mod psql_only_syntax;
+pub(super) mod psql_only_syntax;
 mod public_bucket_listing;
 mod publication_change;
 mod queue_exposed;

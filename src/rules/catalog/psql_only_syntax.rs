@@ -5,17 +5,22 @@ use crate::{
     rules::{Check, Rule},
 };
 
-pub(super) static RULE: Rule = Rule {
+pub(in crate::rules) static RULE: Rule = Rule {
     name: "psql-only-syntax",
     category: Category::Transaction,
     severity: Severity::Error,
     summary: "holds text that only psql understands",
-    why: "A server cannot run `\\\\i`, `\\\\copy` or the lines after `COPY … FROM STDIN`: psql does that itself, and no driver does.",
+    why: "A server cannot run `\\\\i`, `\\\\copy`, `:variable` or the lines after `COPY … FROM STDIN`: psql does that itself, and no driver does.",
     instead: "Write the rows as INSERT statements, put the SQL of an included file in its place, and delete the `\\restrict` lines that pg_dump writes.",
     sources: &["https://www.postgresql.org/docs/current/app-psql.html"],
     peers: &[],
-    bad: &["\\restrict abc\nselect 1;", "copy public.tags (id) from stdin;\n1\n\\.\n"],
-    good: &["comment on table public.tags is E'line\\nnext';"],
+    bad: &[
+        "\\restrict abc\nselect 1;",
+        "copy public.tags (id) from stdin;\n1\n\\.\n",
+        "update public.tags set id = :id where id = 1;",
+        "create table :\"schema\".t (id bigint primary key);",
+    ],
+    good: &["select (array[1, 2])[1:2], '1'::int, ':id';", "comment on table public.tags is E'line\\nnext';"],
     given: "create table public.tags (id bigint primary key); alter table public.tags enable row level security;",
     checks: &[Check::Elsewhere],
     ..Rule::BLANK

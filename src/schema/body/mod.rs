@@ -103,11 +103,32 @@ impl Reader<'_> {
         if !runs || self.depth >= DEPTH {
             return;
         }
+        if let Some(name) = self.runs_its_argument(node) {
+            self.opaque(format!("`{name}` runs SQL that is given to it as text"));
+        }
         for routine in self.routines(node) {
             self.depth += 1;
             self.routine(&routine, conditional);
             self.depth -= 1;
         }
+    }
+
+    /// A routine that the model lacks and that, by its name, executes what it is given.
+    fn runs_its_argument(&self, node: &NodeEnum) -> Option<String> {
+        const NAMES: [&str; 5] = ["exec_sql", "execute_sql", "run_sql", "exec", "dblink_exec"];
+        let mut found = None;
+        sql::walk(node, &mut |node| {
+            if let ast::NodeRef::FuncCall(call) = node
+                && !call.args.is_empty()
+                && let Some(name) = Name::from_parts(&ast::strings(&call.funcname))
+                && NAMES.contains(&name.name.as_str())
+                && self.catalog.resolve_routine(&name, self.session).1.is_empty()
+            {
+                found = Some(name.name);
+            }
+            true
+        });
+        found
     }
 
     /// Routines of the model that a statement calls, overloads told apart by the number of arguments.
