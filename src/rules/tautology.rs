@@ -1,6 +1,6 @@
 //! Conditions that are true of every row.
 
-use crate::sql::ast::{AExprKind, BoolExprType, Node, NodeEnum, a_const};
+use crate::sql::ast::{AExprKind, BoolExprType, Node, NodeEnum, SubLinkType, a_const};
 
 /// Whether a condition holds for every row whatever the data: `true`, `1=1`, `NOT false`, and
 /// combinations of these.
@@ -26,6 +26,20 @@ fn value(node: &Node) -> Option<bool> {
             },
             _ => None,
         },
+        // `(SELECT true)`
+        NodeEnum::SubLink(link) if link.sub_link_type() == SubLinkType::ExprSublink => {
+            match link.subselect.as_ref()?.node.as_ref()? {
+                NodeEnum::SelectStmt(select)
+                    if select.from_clause.is_empty() && select.where_clause.is_none() =>
+                {
+                    match select.target_list.first()?.node.as_ref()? {
+                        NodeEnum::ResTarget(target) => value(target.val.as_ref()?),
+                        _ => None,
+                    }
+                }
+                _ => None,
+            }
+        }
         NodeEnum::BoolExpr(expression) => {
             let mut values = expression.args.iter().map(value);
             match expression.boolop() {

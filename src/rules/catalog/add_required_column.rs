@@ -43,7 +43,7 @@ pub(super) static RULE: Rule = Rule {
         "alter table public.orders add column kind text not null default 'plain';",
         "alter table public.orders add column kind text;",
         "create table app.t (id bigint primary key);\nalter table app.t add column a int not null;",
-        "alter table public.orders add column if not exists note text not null;",
+        "alter table public.orders add column if not exists id bigint not null;",
         "alter table public.orders add column grade app.grade not null;",
     ],
     checks: &[Check::Statement(check)],

@@ -1,9 +1,14 @@
 //! A grant that reaches further than one object and one verb.
 
+use std::collections::BTreeMap;
+
 use crate::{
     finding::{Category, Direction, Severity},
-    rules::{Check, Context, Rule, Sink, access},
-    sql::ast::{self, GrantRoleStmt, GrantStmt, GrantTargetType, Node, NodeEnum, ObjectType, RoleSpecType},
+    rules::{ChangeContext, Check, Context, Rule, Sink, access},
+    schema::{QName, Session, Transaction, Unit},
+    sql::ast::{
+        self, GrantRoleStmt, GrantStmt, GrantTargetType, Node, NodeEnum, ObjectType, RangeVar, RoleSpecType,
+    },
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -29,6 +34,8 @@ pub(super) static RULE: Rule = Rule {
         "grant select on public.docs to authenticated with grant option;",
         "grant app_owner to authenticated;",
         "grant all on public.docs to authenticated;",
+        // As `supabase db diff` writes it: said once.
+        "grant delete on table public.docs to anon;\ngrant insert on table public.docs to anon;\ngrant update on table public.docs to anon;",
     ],
     good: &[
         "grant select on public.docs to authenticated;",
@@ -42,7 +49,7 @@ pub(super) static RULE: Rule = Rule {
         "grant app_owner to app_reader;",
         "revoke all on public.docs from public;",
     ],
-    checks: &[Check::Statement(check)],
+    checks: &[Check::Statement(check), Check::Change(verb_by_verb)],
     ..Rule::BLANK
 };
 
@@ -53,6 +60,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         return;
     }
     let found = match context.node {
+        NodeEnum::GrantStmt(grant) if context.on_supabase() && one_write(grant).is_some() => None,
         NodeEnum::GrantStmt(grant) => object(context, grant),
         NodeEnum::AlterDefaultPrivilegesStmt(alter) => {
             alter.action.as_ref().and_then(|action| defaults(context, action))
@@ -62,6 +70,48 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     };
     if let Some(message) = found {
         sink.report(message);
+    }
+}
+
+/// A grant of one verb that writes, on one table, to `anon` alone: the verb, and the table.
+fn one_write(grant: &GrantStmt) -> Option<(String, &RangeVar)> {
+    let plain = grant.is_grant && !grant.grant_option && grant.targtype() == GrantTargetType::AclTargetObject;
+    let to_anon = roles(&grant.grantees) == ["anon"];
+    let verbs = verbs(grant);
+    let ([verb], [object]) = (verbs.as_slice(), grant.objects.as_slice()) else { return None };
+    match &object.node {
+        Some(NodeEnum::RangeVar(range))
+            if plain
+                && to_anon
+                && grant.objtype() == ObjectType::ObjectTable
+                && WRITES.contains(&verb.as_str()) =>
+        {
+            Some((verb.clone(), range))
+        }
+        _ => None,
+    }
+}
+
+/// Tools that compare schemas write one grant for each verb: three and more in a file are one cause.
+fn verb_by_verb(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
+    let session = Session::new(Transaction::default());
+    let mut runs: BTreeMap<(usize, QName), Vec<(&Unit, String)>> = BTreeMap::new();
+    for unit in context.units.iter().filter(|_| context.on_supabase()) {
+        if let NodeEnum::GrantStmt(grant) = &unit.node
+            && let Some((verb, range)) = one_write(grant)
+        {
+            let table = context.after.resolve_range(range, &session);
+            runs.entry((unit.at.file, table)).or_default().push((unit, verb.to_uppercase()));
+        }
+    }
+    for ((_, table), run) in runs {
+        let whole = run.len() >= 3;
+        let verbs: Vec<&str> = run.iter().map(|(_, verb)| verb.as_str()).collect();
+        for (unit, verb) in &run[..if whole { 1 } else { run.len() }] {
+            let said = if whole { verbs.join(", ") } else { verb.clone() };
+            sink.report_at(unit.at, unit.span.clone(), format!("grants {said} on `{table}` to `anon`"))
+                .on(&table);
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::{
     finding::{Category, Severity},
     rules::{Check, Context, Rule, Sink},
-    sql::ast::{AlterTableType, Node, NodeEnum},
+    sql::ast::{self, AlterTableType, ConstrType, Node, NodeEnum, SelectStmt},
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -23,42 +23,106 @@ pub(super) static RULE: Rule = Rule {
         "insert into public.orders (id, note, note) values (1, 'a', 'b');",
         "update public.orders set note = 'a', note = 'b' where id = 1;",
         "alter table public.orders add column a int, add column a text;",
+        "create view app.twice as select id, note, id from public.orders;",
+        "create table app.twice as select a.id, b.id from public.orders a cross join public.orders b;",
+        "insert into public.orders (id) values (1) on conflict (id) do update set note = 'a', note = 'b';",
+        "create table app.twice (id bigint, primary key (id, id));",
     ],
     good: &[
         "create table app.once (id bigint primary key, note text, \"Note\" text);",
         "update public.orders set note = 'a' where id = 1;",
+        "create view app.pair (one, other) as select id, id from public.orders;",
+        "create view app.pair as select id, id as other from public.orders;",
+        "insert into public.orders (id, note) values (1, 'b') on conflict (id) do update set note = 'b';",
     ],
+    also: &["table-without-primary-key"],
     checks: &[Check::Statement(check)],
     ..Rule::BLANK
 };
 
 fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
-    let names: Vec<&str> = match context.node {
-        NodeEnum::CreateStmt(create) => columns(&create.table_elts).collect(),
-        NodeEnum::InsertStmt(insert) => assigned(&insert.cols).collect(),
-        NodeEnum::UpdateStmt(update) => assigned(&update.target_list).collect(),
-        NodeEnum::AlterTableStmt(alter) => alter
-            .cmds
-            .iter()
-            .filter_map(|node| match &node.node {
-                Some(NodeEnum::AlterTableCmd(command))
-                    if command.subtype() == AlterTableType::AtAddColumn =>
-                {
-                    command.def.as_deref()
-                }
-                _ => None,
-            })
-            .filter_map(column)
-            .collect(),
-        _ => return,
-    };
-    let mut seen = BTreeSet::new();
-    let mut told = BTreeSet::new();
-    for name in names {
-        if !seen.insert(name) && told.insert(name) {
-            sink.report(format!("column `{name}` is named twice"));
+    for list in lists(context.node) {
+        let mut seen = BTreeSet::new();
+        let mut told = BTreeSet::new();
+        for name in list {
+            if !seen.insert(name) && told.insert(name) {
+                sink.report(format!("column `{name}` is named twice"));
+            }
         }
     }
+}
+
+/// The lists of names of a statement; each may hold a name once.
+fn lists(node: &NodeEnum) -> Vec<Vec<&str>> {
+    match node {
+        NodeEnum::CreateStmt(create) => {
+            let mut lists = vec![columns(&create.table_elts).collect()];
+            lists.extend(create.table_elts.iter().filter_map(key));
+            lists
+        }
+        NodeEnum::InsertStmt(insert) => {
+            let updated = insert.on_conflict_clause.iter().map(|it| assigned(&it.target_list).collect());
+            std::iter::once(assigned(&insert.cols).collect()).chain(updated).collect()
+        }
+        NodeEnum::UpdateStmt(update) => vec![assigned(&update.target_list).collect()],
+        NodeEnum::AlterTableStmt(alter) => {
+            let commands = || {
+                alter.cmds.iter().filter_map(|node| match &node.node {
+                    Some(NodeEnum::AlterTableCmd(command)) => {
+                        Some((command.subtype(), command.def.as_deref()?))
+                    }
+                    _ => None,
+                })
+            };
+            let of = |kind| move |(subtype, def): (_, _)| if subtype == kind { Some(def) } else { None };
+            let added = commands().filter_map(of(AlterTableType::AtAddColumn)).filter_map(column).collect();
+            let keys = commands().filter_map(of(AlterTableType::AtAddConstraint)).filter_map(key);
+            std::iter::once(added).chain(keys).collect()
+        }
+        NodeEnum::ViewStmt(view) => vec![output(&view.aliases, inner(view.query.as_deref()))],
+        NodeEnum::CreateTableAsStmt(create) => {
+            let names = create.into.as_ref().map_or(&[][..], |into| &into.col_names);
+            vec![output(names, inner(create.query.as_deref()))]
+        }
+        NodeEnum::SelectStmt(select) if select.into_clause.is_some() => vec![output(&[], Some(node))],
+        _ => Vec::new(),
+    }
+}
+
+fn inner(node: Option<&Node>) -> Option<&NodeEnum> {
+    node?.node.as_ref()
+}
+
+/// The columns of a primary key or unique constraint of the table (42701 when one comes twice).
+fn key(node: &Node) -> Option<Vec<&str>> {
+    match &node.node {
+        Some(NodeEnum::Constraint(constraint))
+            if matches!(constraint.contype(), ConstrType::ConstrPrimary | ConstrType::ConstrUnique) =>
+        {
+            Some(constraint.keys.iter().filter_map(ast::string).collect())
+        }
+        _ => None,
+    }
+}
+
+/// The names that a view, or a table made from a query, gets: those written for it, then the query's
+/// own as far as they can be told. (A `*` and an expression without alias are left out.)
+fn output<'a>(written: &'a [Node], query: Option<&'a NodeEnum>) -> Vec<&'a str> {
+    let Some(NodeEnum::SelectStmt(select)) = query else { return Vec::new() };
+    let mut select: &SelectStmt = select;
+    // The first SELECT of a UNION names the columns.
+    while let Some(first) = select.larg.as_deref() {
+        select = first;
+    }
+    let own = select.target_list.iter().skip(written.len()).filter_map(|node| match &node.node {
+        Some(NodeEnum::ResTarget(target)) if !target.name.is_empty() => Some(target.name.as_str()),
+        Some(NodeEnum::ResTarget(target)) => match target.val.as_deref()?.node.as_ref()? {
+            NodeEnum::ColumnRef(column) => ast::string(column.fields.last()?),
+            _ => None,
+        },
+        _ => None,
+    });
+    written.iter().filter_map(ast::string).chain(own).collect()
 }
 
 fn columns(nodes: &[Node]) -> impl Iterator<Item = &str> {

@@ -3,7 +3,7 @@
 use crate::{
     finding::{Category, Severity},
     rules::{Check, Context, Rule, Sink},
-    schema::{At, QName, TypeKind},
+    schema::{At, Column, QName, TypeKind},
     sql::{
         self,
         ast::{self, ConstrType, Node, NodeEnum, NodeRef, a_const},
@@ -30,6 +30,8 @@ pub(super) static RULE: Rule = Rule {
         "alter type app.mood add value 'sad';\nalter table app.people alter column mood set default 'sad';",
         "alter type app.mood add value 'sad';\ninsert into app.people (id, mood) values (1, 'sad');",
         "alter type app.mood add value 'sad';\nselect 'sad'::app.mood;",
+        "alter type app.mood add value 'sad';\nalter table app.people add constraint cheerful check (mood <> 'sad') not valid;",
+        "alter table app.people enable row level security;\nalter type app.mood add value 'sad';\ncreate policy sad_ones on app.people for select to authenticated using (mood = 'sad');",
     ],
     good: &[
         "alter type app.mood add value 'sad';\n-- next file\nupdate app.people set mood = 'sad' where id = 1;",
@@ -147,6 +149,9 @@ fn used<'n>(node: &NodeEnum, labels: &'n [New], context: &Context<'_>) -> Option
                 let Some(def) = command.def.as_ref() else { continue };
                 let found = match def.node.as_ref() {
                     Some(NodeEnum::ColumnDef(def)) => column_default(def, labels, context),
+                    Some(NodeEnum::Constraint(constraint)) => {
+                        in_clauses(&table, constraint.raw_expr.as_deref(), labels, context)
+                    }
                     _ if command.subtype() == ast::AlterTableType::AtColumnDefault => {
                         of_column(&table, &command.name).and_then(|ty| find(&ty, def))
                     }
@@ -165,6 +170,16 @@ fn used<'n>(node: &NodeEnum, labels: &'n [New], context: &Context<'_>) -> Option
             if found.is_some() {
                 return found;
             }
+        }
+        NodeEnum::CreatePolicyStmt(policy) => {
+            let table = context.resolve(policy.table.as_ref()?);
+            let clauses = policy.qual.as_deref().into_iter().chain(policy.with_check.as_deref());
+            return in_clauses(&table, clauses, labels, context);
+        }
+        NodeEnum::AlterPolicyStmt(policy) => {
+            let table = context.resolve(policy.table.as_ref()?);
+            let clauses = policy.qual.as_deref().into_iter().chain(policy.with_check.as_deref());
+            return in_clauses(&table, clauses, labels, context);
         }
         // The body of a plpgsql function is read when it runs; an SQL one when it is created.
         NodeEnum::CreateFunctionStmt(create) => return routine_body(create, labels, context),
@@ -205,22 +220,51 @@ fn routine_body<'n>(
     nodes.iter().filter_map(|node| node.node.as_ref()).find_map(|node| used(node, labels, context))
 }
 
-/// Casts to the type, and comparisons with a column of it.
+/// Casts to the type, and comparisons with a column of it, in a check or policy of a table.
+fn in_clauses<'n, 'c>(
+    table: &QName,
+    clauses: impl IntoIterator<Item = &'c Node>,
+    labels: &'n [New],
+    context: &Context<'_>,
+) -> Option<&'n New> {
+    clauses.into_iter().filter_map(|clause| clause.node.as_ref()).find_map(|clause| {
+        let mut columns = enum_columns(table, context);
+        columns.extend(columns_read(clause, context));
+        in_expression(clause, &columns, labels, context)
+    })
+}
+
+/// The same in whatever a statement reads.
 fn in_expressions<'n>(node: &NodeEnum, labels: &'n [New], context: &Context<'_>) -> Option<&'n New> {
-    let mut found = None;
-    let mut columns_of_type: Vec<(String, QName)> = Vec::new();
+    in_expression(node, &columns_read(node, context), labels, context)
+}
+
+/// The columns of a table that are of a type of the model, with the type.
+fn enum_columns(table: &QName, context: &Context<'_>) -> Vec<(String, QName)> {
+    let Some(relation) = context.relation(table) else { return Vec::new() };
+    let of =
+        |column: &Column| Some((column.name.clone(), context.catalog.type_def(&column.ty)?.name.clone()));
+    relation.columns.iter().filter_map(of).collect()
+}
+
+fn columns_read(node: &NodeEnum, context: &Context<'_>) -> Vec<(String, QName)> {
+    let mut found = Vec::new();
     sql::walk(node, &mut |part| {
-        if let NodeRef::RangeVar(range) = part
-            && let Some(relation) = context.relation(&context.resolve(range))
-        {
-            for column in &relation.columns {
-                if let Some(ty) = context.catalog.type_def(&column.ty) {
-                    columns_of_type.push((column.name.clone(), ty.name.clone()));
-                }
-            }
+        if let NodeRef::RangeVar(range) = part {
+            found.extend(enum_columns(&context.resolve(range), context));
         }
         true
     });
+    found
+}
+
+fn in_expression<'n>(
+    node: &NodeEnum,
+    columns_of_type: &[(String, QName)],
+    labels: &'n [New],
+    context: &Context<'_>,
+) -> Option<&'n New> {
+    let mut found = None;
     sql::walk(node, &mut |part| {
         match part {
             NodeRef::TypeCast(cast) => {

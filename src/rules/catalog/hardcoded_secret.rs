@@ -1,5 +1,7 @@
 //! A password or key in the text of a migration.
 
+use base64::Engine as _;
+
 use crate::{
     finding::{Category, Severity},
     rules::{Check, Context, Rule, Sink},
@@ -25,8 +27,10 @@ pub(super) static RULE: Rule = Rule {
         "select vault.create_secret('Tr0ub4dor-3', 'smtp');",
         "insert into app.hooks values (1, 'https://x.test', 'Bearer 8d7f6a5b4c3d2e1f0a9b8c7d6e5f4a3b');",
         "insert into app.hooks values (1, 'x', 'eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoic2VydmljZV9yb2xlIn0.c2lnbmF0dXJlc2lnbmF0dXJl');",
+        "do $$ begin create role app_job login password 'Tr0ub4dor-3'; end $$;",
     ],
     good: &[
+        "insert into app.hooks values (1, 'x', 'Bearer eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoiYW5vbiJ9.c2lnbmF0dXJlc2lnbmF0dXJl');",
         "insert into app.hooks values (1, 'https://x.test/a:b@c', 'Bearer ' || current_setting('app.token', true));",
         "insert into app.hooks values (1, 'postgres://app:<password>@db.example.org/app', 'YOUR_API_KEY');",
         "comment on table app.hooks is 'sb_secret_ keys are not kept here, nor eyJ tokens';",
@@ -39,11 +43,9 @@ pub(super) static RULE: Rule = Rule {
 };
 
 fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
-    // What is inside a block stands in the block's text.
-    if context.unit.nesting != Nesting::Top {
-        return;
-    }
-    let mut kinds = found(&context.unit.text);
+    // What is inside a block stands in the block's text, but only its tree tells a password.
+    let top = context.unit.nesting == Nesting::Top;
+    let mut kinds = if top { found(&context.unit.text) } else { Vec::new() };
     kinds.extend(password(context.node));
     kinds.dedup();
     for kind in kinds {
@@ -114,14 +116,20 @@ fn found(text: &str) -> Vec<&'static str> {
             kinds.push(*kind);
         }
     }
-    if after(text, "eyJ").any(is_jwt) {
+    let tokens: Vec<Token> = after(text, "eyJ").filter_map(jwt).collect();
+    if tokens.contains(&Token::ServiceRole) {
+        kinds.push("the service_role key of a Supabase project");
+    } else if tokens.contains(&Token::Other) {
         kinds.push("a JSON web token");
     }
     let bearer = |rest: &str| {
         let token = token(rest);
-        token.len() >= 10 && !is_placeholder(token) && token.bytes().any(|byte| byte.is_ascii_digit())
+        token.len() >= 10
+            && !token.starts_with("eyJ")
+            && !is_placeholder(token)
+            && token.bytes().any(|byte| byte.is_ascii_digit())
     };
-    if !kinds.contains(&"a JSON web token") && after(text, "Bearer ").any(bearer) {
+    if after(text, "Bearer ").any(bearer) {
         kinds.push("a bearer token");
     }
     if text.contains("-----BEGIN ") && text.contains("PRIVATE KEY-----") {
@@ -131,8 +139,16 @@ fn found(text: &str) -> Vec<&'static str> {
         kinds.push("an address with a password");
     }
     let lower = text.to_ascii_lowercase();
-    for call in ["vault.create_secret(", "vault.update_secret("] {
-        if after(&lower, call).any(|rest| rest.trim_start().starts_with('\'') && call.contains("create")) {
+    let is_text = |argument: &str| argument.trim_start().starts_with('\'');
+    let given = |arguments: &str, place: usize| {
+        let named = after(arguments, "new_secret").any(|rest| {
+            let value = rest.trim_start();
+            value.strip_prefix("=>").or_else(|| value.strip_prefix(":=")).is_some_and(is_text)
+        });
+        named || arguments.split(',').nth(place).is_some_and(is_text)
+    };
+    for (call, place) in [("vault.create_secret(", 0), ("vault.update_secret(", 1)] {
+        if after(&lower, call).any(|rest| given(rest.split(';').next().unwrap_or(rest), place)) {
             kinds.push("a secret for Vault");
         }
     }
@@ -154,11 +170,29 @@ fn token(text: &str) -> &str {
     &text[..end]
 }
 
-/// Three parts, after `eyJ`: base64 of `{"`, with which the second begins too.
-fn is_jwt(rest: &str) -> bool {
+/// What a JSON web token is good for.
+#[derive(Debug, PartialEq, Eq)]
+enum Token {
+    /// Past every policy.
+    ServiceRole,
+    Other,
+}
+
+/// Three parts, after `eyJ`: base64 of `{"`, with which the second begins too. The `anon` key of a
+/// Supabase project is none: it stands in every page that the project serves.
+fn jwt(rest: &str) -> Option<Token> {
     let parts: Vec<&str> = token(rest).split('.').collect();
-    matches!(parts.as_slice(), [header, body, signature, ..]
-        if header.len() >= 3 && body.starts_with("eyJ") && signature.len() >= 3)
+    let [header, body, signature, ..] = parts.as_slice() else { return None };
+    if header.len() < 3 || !body.starts_with("eyJ") || signature.len() < 3 {
+        return None;
+    }
+    let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(body.trim_end_matches('=')).ok();
+    let claims: Option<serde_json::Value> = claims.and_then(|text| serde_json::from_slice(&text).ok());
+    match claims.as_ref().and_then(|claims| claims.get("role")?.as_str()) {
+        Some("anon") => None,
+        Some("service_role") => Some(Token::ServiceRole),
+        _ => Some(Token::Other),
+    }
 }
 
 /// `user:password@host`, after `://`.
@@ -176,9 +210,16 @@ mod tests {
     #[test]
     fn tells_secrets_from_words() {
         for (text, kind) in [
+            (
+                "'Bearer eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoic2VydmljZV9yb2xlIn0.c2lnbmF0dXJlc2ln'",
+                "the service_role key of a Supabase project",
+            ),
+            ("'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJlc2ln'", "a JSON web token"),
             ("select 'sk_live_4eC39HqLyjWDarjtT1zdp7dc'", "a Stripe secret key"),
             ("select 'postgresql://a:b0x@h:5432/d'", "an address with a password"),
             ("select VAULT.create_secret( 'x' )", "a secret for Vault"),
+            ("select vault.create_secret(new_name => 'n', new_secret => 'x')", "a secret for Vault"),
+            ("select vault.update_secret(id, 'x')", "a secret for Vault"),
             ("-----BEGIN RSA PRIVATE KEY-----", "a private key"),
         ] {
             assert_eq!(found(text), [kind], "{text}");
@@ -187,6 +228,7 @@ mod tests {
             "select 'risk_live_and_let_live_a_little_longer'",
             "select 'https://example.org/a:b@c'",
             "select vault.create_secret(current_setting('app.secret'))",
+            "select vault.update_secret('00000000-0000-0000-0000-000000000000', current_setting('app.secret'))",
             "select 'postgres://${USER}:${PASSWORD}@host'",
             "select 'Bearer ' || token",
         ] {

@@ -3,8 +3,11 @@
 use crate::{
     finding::{Category, Severity},
     rules::{Check, Context, Rule, Sink},
-    schema::{IndexColumn, QName},
-    sql::ast::{AlterTableType, Name, NodeEnum},
+    schema::{Constraint, ConstraintKind, IndexColumn, QName},
+    sql::{
+        self,
+        ast::{AlterTableType, ConstrType, Name, Node, NodeEnum},
+    },
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -16,16 +19,21 @@ pub(super) static RULE: Rule = Rule {
     instead: "ALTER what is there, or give the new object another name.",
     sources: &["https://www.postgresql.org/docs/current/sql-createtable.html"],
     peers: &["pgm:PGM403"],
-    given: "create table app.orders (id bigint primary key, note text, kind int);
+    given: "create table app.kinds (id int primary key);
+            create table app.orders (id bigint primary key, note text, kind int);
             create index orders_note on app.orders (note);",
     bad: &[
         "create table if not exists app.orders (id bigint primary key, note text, total numeric);",
         "alter table app.orders add column if not exists note varchar(10);",
         "create index if not exists orders_note on app.orders (kind);",
+        "create index if not exists orders_note on app.orders (note) where kind = 1;",
+        "alter table app.orders add column if not exists note text not null default '';",
+        "create table if not exists app.orders (id bigint primary key, note text, kind int references app.kinds (id));",
     ],
     good: &[
         "create table if not exists app.orders (id bigint primary key, note text, kind integer);",
         "alter table app.orders add column if not exists note text;",
+        "create index if not exists orders_note on app.orders (note);",
         "create table if not exists app.fresh (id bigint primary key);",
     ],
     also: &["index-not-concurrent"],
@@ -65,7 +73,11 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
                     IndexColumn::Expression(_) => None,
                 })
                 .collect();
-            if other.name != table || columns != there || index.unique != create.unique {
+            let differs = other.name != table
+                || columns != there
+                || index.unique != create.unique
+                || predicate(create.where_clause.as_deref()) != predicate(index.predicate.as_deref());
+            if differs {
                 sink.report(format!("index `{name}` exists with another definition: nothing happens"))
                     .on(&name);
             }
@@ -83,13 +95,21 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
                 let there = context.relation(&table).and_then(|relation| relation.column(&def.colname));
                 let (Some(there), Some(written)) = (there, &def.type_name) else { continue };
                 let ty = context.catalog.column_type(written, context.session);
-                if !there.ty.is_unknown() && !ty.is_unknown() && there.ty != ty {
-                    sink.report(format!(
-                        "column `{}` of `{table}` exists as {}, not {ty}: nothing happens",
-                        def.colname, there.ty
-                    ))
-                    .object(format!("{table}.{}", def.colname));
-                }
+                let not_null = def.constraints.iter().any(|node| {
+                    matches!(&node.node, Some(NodeEnum::Constraint(it)) if it.contype() == ConstrType::ConstrNotnull)
+                });
+                let difference = if !there.ty.is_unknown() && !ty.is_unknown() && there.ty != ty {
+                    format!("as {}, not {ty}", there.ty)
+                } else if not_null && !there.not_null {
+                    "and may be NULL".into()
+                } else {
+                    continue;
+                };
+                sink.report(format!(
+                    "column `{}` of `{table}` exists {difference}: nothing happens",
+                    def.colname
+                ))
+                .object(format!("{table}.{}", def.colname));
             }
         }
         _ => {}
@@ -110,8 +130,34 @@ fn table_differs(table: &QName, context: &Context<'_>) -> Option<String> {
             Some(other) if !other.ty.is_unknown() && !column.ty.is_unknown() && other.ty != column.ty => {
                 return Some(format!("its column `{}` is {}, not {}", column.name, other.ty, column.ty));
             }
+            Some(other) if column.not_null && !other.not_null => {
+                return Some(format!("its column `{}` may be NULL", column.name));
+            }
             Some(_) => {}
         }
     }
-    None
+    let lacks =
+        described.constraints.iter().find(|wanted| !there.constraints.iter().any(|it| same(it, wanted)));
+    lacks.map(|constraint| format!("has no constraint as `{}`", constraint.name))
+}
+
+/// Whether two constraints ask for the same, whatever they are called.
+fn same(one: &Constraint, other: &Constraint) -> bool {
+    match (&one.kind, &other.kind) {
+        // Two spellings of one condition are not told apart: a check of some kind is enough.
+        (ConstraintKind::Check { .. }, ConstraintKind::Check { .. }) => true,
+        (
+            ConstraintKind::Foreign { columns, target, .. },
+            ConstraintKind::Foreign { columns: others, target: to, .. },
+        ) => (columns, target) == (others, to),
+        (ConstraintKind::Primary { columns }, ConstraintKind::Primary { columns: others })
+        | (ConstraintKind::Unique { columns }, ConstraintKind::Unique { columns: others }) => {
+            columns == others
+        }
+        (one, other) => std::mem::discriminant(one) == std::mem::discriminant(other),
+    }
+}
+
+fn predicate(condition: Option<&Node>) -> Option<String> {
+    condition.map(|condition| sql::expression_text(condition).unwrap_or_default())
 }

@@ -3,6 +3,7 @@
 use crate::{
     finding::{Category, Severity},
     rules::{ChangeContext, Check, Rule, Sink, access},
+    sql,
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -48,7 +49,8 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
         let Some(clause) = access::open_for_writes(policy) else { continue };
         let verb = match policy.command.as_str() {
             "insert" => "add any row",
-            "update" => "change any row, or into anything",
+            "update" if clause == "WITH CHECK" => "turn the rows that it may change into anything",
+            "update" => "change any row",
             "delete" => "delete any row",
             _ => "write any row",
         };
@@ -58,6 +60,13 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             access::in_words(&access::api_roles(policy))
         );
         let report = access::say(context, sink, changed.unit.at, message).object(changed.object());
+        // The condition on the old rows is what is meant for the new ones too.
+        if clause == "WITH CHECK"
+            && let Some(using) = policy.using.as_deref().and_then(sql::expression_text)
+        {
+            report.suggest(format!("{} WITH CHECK ({using});", changed.alter()));
+            continue;
+        }
         let owner = OWNERS.iter().find(|name| changed.table.column(name).is_some());
         if let Some(owner) = owner {
             report.suggest(format!("{} {clause} ({owner} = (SELECT auth.uid()));", changed.alter()));

@@ -48,15 +48,28 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
         let calls: Vec<(String, i32)> =
             changed.written().into_iter().flat_map(access::calls_per_row).collect();
         let Some((name, _)) = calls.first() else { continue };
+        // Only the check of new rows runs for an INSERT.
+        let rows = match changed.policy.command.as_str() {
+            "insert" => "row that is written",
+            _ => "row that a query looks at",
+        };
         let message = format!(
-            "{} calls `{name}()` for every row that a query looks at; wrapped in a sub-select it runs once",
+            "{} calls `{name}()` for every {rows}; wrapped in a sub-select it runs once",
             changed.called()
         );
-        let report = access::say(context, sink, changed.unit.at, message).object(changed.object());
+        let report = access::say(context, sink, changed.unit.at, message).object(changed.object()).help(
+            format!("Wrap the call in a sub-select: `{}` runs once for the whole query.", example(name)),
+        );
         if let Some(text) = wrapped(&changed, &calls) {
             report.replace(text);
         }
     }
+}
+
+/// The call as it should be written.
+fn example(name: &str) -> String {
+    let arguments = if name.ends_with("current_setting") { "…" } else { "" };
+    format!("(select {name}({arguments}))")
 }
 
 /// The statement with each of the calls in a sub-select.

@@ -4,7 +4,10 @@ use crate::{
     finding::{Category, Severity},
     rules::{ChangeContext, Check, Rule, Sink, common},
     schema::{Index, QName, Relation, Session, Transaction, Unit},
-    sql::ast::{self, NodeEnum, ObjectType},
+    sql::{
+        self,
+        ast::{self, NodeEnum, ObjectType},
+    },
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -60,13 +63,31 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
                 "drops index `{}` of `{}` before statement {} builds the one that replaces it: {cost}",
                 index.name, table.name, built.at.statement
             );
-            sink.report_at(unit.at, unit.span.clone(), message).on(&table.name).lock(None).suggest(format!(
-                "{};\n{};",
-                built.text.trim(),
-                unit.text.trim()
-            ));
+            let (build, drop) = (built.text.trim(), unit.text.trim());
+            // Where the name stays, the old index has to make room for it.
+            let suggestion = if builds(built, &index.name) {
+                let aside = QName::new(index.name.schema.clone(), format!("{}_old", index.name.name));
+                let how =
+                    if drop.to_ascii_lowercase().contains("concurrently") { "CONCURRENTLY " } else { "" };
+                format!(
+                    "ALTER INDEX {} RENAME TO {};\n{build};\nDROP INDEX {how}{};",
+                    index.name.sql(),
+                    sql::ident(&aside.name),
+                    aside.sql()
+                )
+            } else {
+                format!("{build};\n{drop};")
+            };
+            sink.report_at(unit.at, unit.span.clone(), message)
+                .on(&table.name)
+                .lock(None)
+                .suggest(suggestion);
         }
     }
+}
+
+fn builds(unit: &Unit, name: &QName) -> bool {
+    matches!(&unit.node, NodeEnum::IndexStmt(create) if create.idxname == name.name)
 }
 
 /// The index of that name as it was before the change.

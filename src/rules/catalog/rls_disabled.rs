@@ -1,10 +1,11 @@
 //! Row level security switched off.
 
 use crate::{
-    finding::{Category, Severity},
+    finding::{Category, Direction, Severity},
     lock::LockMode,
-    rules::{ChangeContext, Check, Rule, Sink, access},
-    sql::ast::NodeEnum,
+    rules::{ChangeContext, Check, Context, Rule, Sink, access},
+    schema::Relation,
+    sql::ast::{AlterTableType, NodeEnum},
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -19,19 +20,23 @@ pub(super) static RULE: Rule = Rule {
     peers: &["sq:ban-alter-row-level-security", "psd:AUTHZ_UPDATE", "sp:0013"],
     takes: Some(LockMode::AccessExclusive),
     given: "create table public.todo (id bigint primary key);
-            alter table public.todo enable row level security, force row level security;",
+            alter table public.todo enable row level security, force row level security;
+            create table public.plain (id bigint primary key);",
     bad: &[
         "alter table public.todo disable row level security;",
         "alter table public.todo no force row level security;",
         "alter table public.todo add column done boolean, disable row level security;",
+        "-- UP MIGRATION\nalter table public.todo add column done boolean;\n-- DOWN MIGRATION (ROLLBACK)\n/*\nalter table public.todo disable row level security;\n*/",
     ],
     good: &[
+        "-- UP MIGRATION\ncreate table app.t (id bigint primary key);\nalter table public.plain enable row level security;\n-- DOWN MIGRATION (ROLLBACK)\n/*\nalter table public.plain disable row level security;\ndrop table app.t;\n*/",
         "alter table public.todo disable row level security;\nalter table public.todo enable row level security;",
         "alter table public.todo disable row level security;\n-- next file\nalter table public.todo enable row level security;",
         "create table app.t (id bigint primary key);\nalter table app.t enable row level security;\nalter table app.t disable row level security;",
         "alter table public.todo force row level security;",
     ],
-    checks: &[Check::Change(check)],
+    also: &["drop-column"],
+    checks: &[Check::Change(check), Check::Statement(down)],
     ..Rule::BLANK
 };
 
@@ -66,5 +71,25 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
                 .severity(Severity::Warning)
                 .suggest(format!("ALTER TABLE {} FORCE ROW LEVEL SECURITY;", table.name.sql()));
         }
+    }
+}
+
+/// A DOWN that switches off what its UP did not switch on.
+fn down(context: &Context<'_>, sink: &mut Sink<'_>) {
+    if context.direction != Direction::Down {
+        return;
+    }
+    let Some((table, commands)) =
+        context.alter_table().filter(|(table, _)| context.is_exposed(&table.schema))
+    else {
+        return;
+    };
+    let off = commands.iter().any(|command| command.subtype() == AlterTableType::AtDisableRowSecurity);
+    let ours = |relation: &Relation| relation.born.is_some() || relation.secured.is_some();
+    if off && context.relation(&table).is_some_and(|relation| relation.rls && !ours(relation)) {
+        sink.report(format!(
+            "row level security of `{table}`, which was on before the migration, is switched off by its DOWN"
+        ))
+        .on(&table);
     }
 }

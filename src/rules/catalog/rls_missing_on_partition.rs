@@ -24,13 +24,13 @@ pub(super) static RULE: Rule = Rule {
             alter table public.base enable row level security;",
     bad: &[
         "create table public.events_1 partition of public.events for values from (1) to (10);",
-        "create table public.child (extra text) inherits (public.base);",
+        "create table public.child (extra text, primary key (id)) inherits (public.base);",
         "create table public.events_2 (id bigint primary key);\nalter table public.events attach partition public.events_2 for values from (10) to (20);",
     ],
     good: &[
         "create table public.events_3 (id bigint primary key);\nalter table public.events_3 enable row level security;",
-        "create table app.child (extra text) inherits (public.base);",
-        "create table public.child (extra text) inherits (public.base);\nalter table public.child enable row level security;",
+        "create table app.child (extra text, primary key (id)) inherits (public.base);",
+        "create table public.child (extra text, primary key (id)) inherits (public.base);\nalter table public.child enable row level security;",
     ],
     also: &["create-partition-locks-parent", "attach-partition-scan"],
     checks: &[Check::Change(check)],

@@ -27,6 +27,7 @@ pub(super) static RULE: Rule = Rule {
     good: &[
         "set local search_path = app;\ncreate table t (id bigint primary key);",
         "set search_path = app;\ncreate table t (id bigint primary key);\nreset search_path;",
+        "set role authenticated;\nselect 1;\nset role none;",
         "set check_function_bodies = false;\nset client_min_messages = warning;\ncreate table app.t (id bigint primary key);",
     ],
     also: &["empty-migration"],
@@ -73,6 +74,10 @@ enum Effect {
 fn effect(node: &NodeEnum) -> Effect {
     match node {
         NodeEnum::VariableSetStmt(set) => match set.kind() {
+            // SET ROLE NONE is RESET ROLE.
+            VariableSetKind::VarSetValue if set.name == "role" && is_none(&set.args) => {
+                Effect::Reset(set.name.clone())
+            }
             VariableSetKind::VarSetValue if !set.is_local => Effect::Set(set.name.clone()),
             VariableSetKind::VarReset | VariableSetKind::VarSetDefault => Effect::Reset(set.name.clone()),
             VariableSetKind::VarResetAll => Effect::ResetAll,
@@ -92,6 +97,10 @@ fn effect(node: &NodeEnum) -> Effect {
             .unwrap_or(Effect::None),
         _ => Effect::None,
     }
+}
+
+fn is_none(values: &[Node]) -> bool {
+    values.first().and_then(text).is_some_and(|value| value.eq_ignore_ascii_case("none"))
 }
 
 fn text(node: &Node) -> Option<String> {

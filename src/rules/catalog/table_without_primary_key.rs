@@ -26,7 +26,11 @@ pub(super) static RULE: Rule = Rule {
         "sl:requirePrimaryKey",
         "pgr:general/missing-primary-key",
     ],
-    bad: &["create table app.log (at timestamptz, line text);", "create table app.copy as select 1 as one;"],
+    bad: &[
+        "create table app.log (at timestamptz, line text);",
+        "create table app.copy as select 1 as one;",
+        "create table app.base (id bigint primary key);\ncreate table app.child () inherits (app.base);",
+    ],
     good: &[
         "create table app.t (id bigint primary key);",
         "create table app.t (a int not null, b int not null);\nalter table app.t add primary key (a, b);",
@@ -44,10 +48,6 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
         let plain = matches!(relation.kind, RelationKind::Table | RelationKind::PartitionedTable);
         if !plain || relation.temporary || relation.partition_of.is_some() || relation.primary_key().is_some()
         {
-            continue;
-        }
-        // A child's key would be one of its parent's columns: inheritance is rare enough to leave alone.
-        if !relation.inherits.is_empty() {
             continue;
         }
         let unique = relation.constraints.iter().any(|constraint| match &constraint.kind {

@@ -19,6 +19,7 @@ pub(super) static RULE: Rule = Rule {
     peers: &["sp:0010", "sq:ban-alter-view-options"],
     given: "create table public.people (id bigint primary key, email text);
             alter table public.people enable row level security;
+            create view public.loose as select id from public.people;
             create view public.safe with (security_invoker = on) as select id from public.people;",
     bad: &[
         "create view public.names as select id from public.people;",
@@ -32,6 +33,7 @@ pub(super) static RULE: Rule = Rule {
         "create view public.names with (security_invoker) as select id from public.people;",
         "create view public.names with (security_invoker = yes) as select id from public.people;",
         "create view public.names as select id from public.people;\nalter view public.names set (security_invoker = 1);",
+        "alter view public.loose set (security_barrier = on);",
         "create view app.names as select id from public.people;",
         "create view public.numbers as select n from generate_series(1, 3) as n;",
         "create view public.names as select id from public.people;\nrevoke all on public.names from anon, authenticated;",

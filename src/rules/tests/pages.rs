@@ -1,6 +1,10 @@
 //! `docs/rules/`: written from the rules, never by hand.
 
-use std::{collections::BTreeSet, fmt::Write, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+    path::Path,
+};
 
 use crate::rules::{
     ALL, Rule,
@@ -114,6 +118,22 @@ fn index() -> String {
                 squawk.join(" ")
             );
         }
+    }
+    out.push_str(
+        "\n## For users of squawk\n\nWhat each of squawk's rules is called here. A `-- squawk-ignore` comment with \
+         the name on the left is honoured for the rules on the right.\n\n| squawk | here |\n|---|---|\n",
+    );
+    let mut names: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for rule in ALL {
+        for name in rule.squawk_names() {
+            let name = name.split('(').next().unwrap_or(name);
+            let link = format!("[`{0}`]({0}.md)", rule.name);
+            names.entry(name).or_default().push(link);
+        }
+    }
+    for (name, mut rules) in names {
+        rules.dedup();
+        let _ = writeln!(out, "| `{name}` | {} |", rules.join(", "));
     }
     out
 }

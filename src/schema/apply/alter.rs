@@ -177,10 +177,13 @@ impl Change<'_> {
                 | T::AtDisableRowSecurity
                 | T::AtForceRowSecurity
                 | T::AtNoForceRowSecurity
-                | T::AtSetRelOptions
-                | T::AtReplaceRelOptions
-                | T::AtResetRelOptions
         ) {
+            relation.secured = Some(self.at);
+        }
+        let invoker = |node: &ast::Node| matches!(&node.node, Some(ast::NodeEnum::DefElem(option)) if option.defname == "security_invoker");
+        if matches!(command.subtype(), T::AtSetRelOptions | T::AtReplaceRelOptions | T::AtResetRelOptions)
+            && list_of(command).iter().any(invoker)
+        {
             relation.secured = Some(self.at);
         }
         match command.subtype() {
