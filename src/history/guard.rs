@@ -22,7 +22,7 @@ pub(super) fn fingerprint(schema: &str) -> String {
          pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid), \
          (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', a.attname, a.atttypid, a.attnotnull), ',' ORDER BY a.attnum) \
           FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0), \
-         (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', t.oid, t.tgenabled), ',' ORDER BY t.oid) \
+         (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', t.tgname, t.tgenabled), ',' ORDER BY t.tgname) \
           FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid)), ',' ORDER BY c.relname)), 'none') \
          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
          WHERE n.nspname = {schema} AND c.relname IN ({tables}))",

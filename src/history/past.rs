@@ -3,6 +3,8 @@
 //! Where there are no tables yet, a query that names them would fail: a DO block looks first, and
 //! hands what it found over in a setting, which works for a read-only role and on a replica too.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 
 use super::connection::{Facts, Settings, preamble};
@@ -102,9 +104,17 @@ pub(super) fn add_texts(
         ))?,
         rows => rows?,
     };
+    let version = |row: &[Option<String>]| row.first()?.as_deref()?.parse().ok().map(Version);
+    // Behind a pooler in transaction mode another run may have rolled some back since they were read.
+    let there: BTreeSet<Version> = rows.rows.iter().filter_map(|row| version(row)).collect();
+    past.applied.retain(|applied| {
+        applied.applied_at.is_empty()
+            || !versions.contains(&applied.version)
+            || there.contains(&applied.version)
+    });
     for row in &rows.rows {
-        let [version, up, down] = &row[..] else { continue };
-        let version = version.as_deref().and_then(|text| text.parse().ok()).map(Version);
+        let [_, up, down] = &row[..] else { continue };
+        let version = version(row);
         if let Some(applied) = past.applied.iter_mut().find(|applied| Some(applied.version) == version) {
             applied.up_sql.clone_from(up);
             applied.down_sql.clone_from(down);

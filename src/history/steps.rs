@@ -216,7 +216,13 @@ impl Target<'_> {
         });
         let patient = if patient { "SET lock_timeout = 0;" } else { "" };
         let timeouts = self.timeouts(job, "SET");
-        self.session.execute(&format!("{} BEGIN; {event} COMMIT; {timeouts} {patient}", self.restore()))
+        let begun =
+            self.session.execute(&format!("{} BEGIN; {event} COMMIT; {timeouts} {patient}", self.restore()));
+        if matches!(begun, Err(Fault::Server(_))) {
+            // The error outranks what becomes of the rollback.
+            let _ = self.shielded("ROLLBACK");
+        }
+        begun
     }
 
     /// The connection went while the last step was being finished: is the migration recorded?
