@@ -215,3 +215,176 @@ fn a_backfill_runs_in_batches_and_resumes() {
         "10"
     );
 }
+
+/// The record of a step that an earlier run has begun, as that run writes it.
+fn begun(database: &Database, statement: usize) {
+    database.execute(&format!(
+        "INSERT INTO lockkeeper.migration_runs (version, direction, outcome, started_at, statement_from, statement_to, statements, tool_version) \
+         VALUES (2, 'up', 'started', now(), {statement}, {statement}, 3, 'x')"
+    ));
+}
+
+/// The reason that is kept with the newest event of the migration.
+fn reason(database: &Database, outcome: &str) -> String {
+    database.value(&format!(
+        "SELECT coalesce(reason, 'none') FROM lockkeeper.migration_runs WHERE version = 2 AND outcome = '{outcome}' ORDER BY id DESC LIMIT 1"
+    ))
+}
+
+/// Starts `up`, and cancels it once the database says so.
+fn cancel_when(project: &Project, database: &Database, sql: &str) {
+    let child = project.start_on(&database.url(), UP);
+    while database.value(sql) != "t" {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    Ran::of(child.wait_with_output().unwrap()).expect(130);
+    assert_eq!(state(project, database), "interrupted");
+}
+
+#[test]
+fn a_pending_detach_is_finalised() {
+    let (project, database) =
+        (project("ALTER TABLE parts DETACH PARTITION part CONCURRENTLY;"), Database::create());
+    project.run_on(&database.url(), &["up", "--skip-check", "--steps", "1"]).expect(0);
+    database.execute("CREATE TABLE parts (id int) PARTITION BY RANGE (id); CREATE TABLE part PARTITION OF parts FOR VALUES FROM (1) TO (9)");
+    let mut old = database.client();
+    old.batch_execute("BEGIN; SELECT * FROM parts").unwrap();
+    cancel_when(&project, &database, "SELECT bool_or(inhdetachpending) FROM pg_inherits");
+    old.batch_execute("COMMIT").unwrap();
+    project.run_on(&database.url(), UP).expect(0);
+    assert_eq!(database.value("SELECT count(*) FROM pg_inherits"), "0");
+    assert_eq!(reason(&database, "applied"), "healed: the detaching was pending and is finalised");
+}
+
+#[test]
+fn what_an_interrupted_reindex_left_is_dropped() {
+    let (project, database) = (project("REINDEX INDEX CONCURRENTLY t_note;"), Database::create());
+    project.run_on(&database.url(), &["up", "--skip-check", "--steps", "1"]).expect(0);
+    database.execute("CREATE INDEX t_note ON t (note)");
+    let mut old = database.client();
+    old.batch_execute("BEGIN; INSERT INTO t VALUES (1)").unwrap();
+    let left = "SELECT count(*) > 0 FROM pg_class WHERE relname LIKE 't_note_ccnew%'";
+    cancel_when(&project, &database, left);
+    old.batch_execute("COMMIT").unwrap();
+    // And what a second one, half-way through its end, would leave.
+    database.execute("CREATE INDEX t_note_ccold1 ON t (note); UPDATE pg_index SET indisvalid = false WHERE indexrelid = 't_note_ccold1'::regclass");
+    project.run_on(&database.url(), UP).expect(0).says("which an interrupted REINDEX left");
+    assert_eq!(
+        database.column(
+            "SELECT indexrelid::regclass || ' ' || indisvalid FROM pg_index WHERE indrelid = 't'::regclass"
+        ),
+        ["t_note true"]
+    );
+    assert!(reason(&database, "applied").starts_with("healed: dropped public.t_note_cc"));
+}
+
+#[test]
+fn an_enum_value_that_is_there_is_not_added_again() {
+    let up = "ALTER TYPE mood ADD VALUE 'glad';\nINSERT INTO feelings VALUES ('glad');";
+    for known in [true, false] {
+        let (project, database) = (project(up), Database::create());
+        project.run_on(&database.url(), &["up", "--skip-check", "--steps", "1"]).expect(0);
+        database.execute("CREATE TYPE mood AS ENUM ('sad'); CREATE TABLE feelings (mood mood); ALTER TYPE mood ADD VALUE 'glad'");
+        if known {
+            begun(&database, 1);
+            project
+                .run_on(&database.url(), UP)
+                .expect(0)
+                .says("statement 1 is done already: the value is there");
+            assert_eq!(reason(&database, "step-done"), "adopted: the value is there");
+            assert_eq!(database.value("SELECT count(*) FROM feelings"), "1");
+        } else {
+            // Nobody of ours has begun it: then it is somebody else's, and the server's error stands.
+            project.run_on(&database.url(), UP).expect(4).says("already exists");
+        }
+    }
+}
+
+/// An interrupted `DROP INDEX CONCURRENTLY` leaves the index, INVALID: it is dropped again. One that is
+/// gone is taken for dropped.
+#[test]
+fn a_drop_goes_on_or_is_taken_for_done() {
+    let (project, database) = (project("DROP INDEX CONCURRENTLY t_note;"), Database::create());
+    project.run_on(&database.url(), &["up", "--skip-check", "--steps", "1"]).expect(0);
+    database.execute("CREATE INDEX t_note ON t (note)");
+    let mut old = database.client();
+    old.batch_execute("BEGIN; INSERT INTO t VALUES (1)").unwrap();
+    cancel_when(
+        &project,
+        &database,
+        "SELECT NOT indisvalid FROM pg_index WHERE indexrelid = 't_note'::regclass",
+    );
+    old.batch_execute("COMMIT").unwrap();
+    database.execute("DROP INDEX t_note");
+    project.run_on(&database.url(), UP).expect(0);
+    assert_eq!(reason(&database, "applied"), "adopted: the index is gone");
+}
+
+/// What nothing tells is not guessed: the exact calls are printed, and both of them lead on.
+#[test]
+fn what_nobody_can_know_asks_for_repair() {
+    let up = "-- lockkeeper: transaction off\nCREATE PROCEDURE p() LANGUAGE sql AS 'INSERT INTO probe VALUES (1)';\nCALL p();\nINSERT INTO probe VALUES ('after');";
+    for (decision, after) in [("--applied", "applied"), ("--reverted", "pending")] {
+        let (project, database) = (project(up), Database::create());
+        project.run_on(&database.url(), &["up", "--skip-check", "--steps", "1"]).expect(0);
+        begun(&database, 2);
+        let ran = project.run_on(&database.url(), UP).expect(5);
+        let ran = ran
+            .says("statement 2 of 3 in migration 2: `CALL p()` was begun by an earlier run")
+            .says("lockkeeper repair 2 --applied --reason")
+            .says("lockkeeper repair 2 --reverted --reason");
+        assert_eq!(ran.json()["failed"], serde_json::Value::Null);
+        if decision == "--reverted" {
+            database.execute("DROP PROCEDURE p()");
+        }
+        project.run_on(&database.url(), &["repair", "2", decision, "--reason", "looked at it"]).expect(0);
+        assert_eq!(state(&project, &database), after);
+        project.run_on(&database.url(), UP).expect(0);
+        assert_eq!(state(&project, &database), "applied");
+    }
+}
+
+/// The same directive in DOWN: in batches, with a resume, and by the text that was stored.
+#[test]
+fn a_backfill_on_the_way_down_runs_in_batches_and_resumes() {
+    let (project, database) = (project("ALTER TABLE t ADD filled int;"), Database::create());
+    let down = "-- lockkeeper: backfill table=t key=id batch=100 pause=0ms\n\
+                UPDATE t SET filled = coalesce(filled, 0) + 1 / (CASE WHEN id = 777 AND note = 'bad' THEN 0 ELSE 1 END);";
+    project.migration("2_steps", "ALTER TABLE t ADD filled int;", down);
+    project.run_on(&database.url(), UP).expect(0);
+    database.execute("ALTER TABLE t ADD PRIMARY KEY (id); INSERT INTO t SELECT n, 'x' FROM generate_series(1, 1000) n; UPDATE t SET note = 'bad' WHERE id = 777");
+    project.run_on(&database.url(), &["down"]).expect(5);
+    assert_eq!(database.value("SELECT count(*) FROM t WHERE filled = 1"), "700");
+    assert_eq!(state(&project, &database), "interrupted");
+    database.execute("UPDATE t SET note = 'good' WHERE id = 777");
+    // The file is gone: the text out of the history says the same.
+    project.remove("migrations/2_steps.sql");
+    project.run_on(&database.url(), &["down"]).expect(0).says("going on in t behind 700");
+    assert_eq!(database.value("SELECT count(*) FROM t WHERE filled = 1"), "1000");
+    let batches =
+        "SELECT count(*) FROM lockkeeper.migration_runs WHERE outcome = 'batch-done' AND direction = 'down'";
+    assert_eq!(database.value(batches), "10");
+}
+
+/// Two backfills in one file: the second begins at the beginning. And what is decided by hand ends them.
+#[test]
+fn a_backfill_goes_on_from_its_own_key_only() {
+    let up = "ALTER TABLE t ADD a int, ADD b int;\n\
+              -- lockkeeper: backfill table=t key=id batch=10 pause=0ms\nUPDATE t SET a = 1;\n\
+              -- lockkeeper: backfill table=t key=id batch=10 pause=0ms\nUPDATE t SET b = 1 / (CASE WHEN id = 25 THEN note::int ELSE 1 END);";
+    let (project, database) = (project(up), Database::create());
+    project.run_on(&database.url(), &["up", "--skip-check", "--steps", "1"]).expect(0);
+    database.execute(
+        "ALTER TABLE t ADD PRIMARY KEY (id); INSERT INTO t SELECT n, '0' FROM generate_series(1, 30) n",
+    );
+    let ran = project.run_on(&database.url(), UP).expect(5);
+    assert_eq!(ran.json()["failed"]["statement"], 3);
+    assert_eq!(database.value("SELECT count(a) || ' ' || count(b) FROM t"), "30 20");
+    database.execute("UPDATE t SET note = '1'");
+    project.run_on(&database.url(), UP).expect(0);
+    assert_eq!(database.value("SELECT count(a) || ' ' || count(b) FROM t"), "30 30");
+    // How long it took is known, from the last run on.
+    let took = "SELECT execution_time_ms > 0 FROM lockkeeper.schema_migrations WHERE version = 2";
+    assert_eq!(database.value(took), "t");
+}

@@ -55,6 +55,21 @@ impl Database {
         Self { name }
     }
 
+    /// A copy of a database that nobody is connected to.
+    pub fn copy_of(other: &Self) -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("c{}_{count}", std::process::id());
+        let sql = format!("CREATE DATABASE {name} TEMPLATE {}", other.name);
+        // The server may not have seen yet that the last client is gone.
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while let Err(error) = admin().batch_execute(&sql) {
+            assert!(Instant::now() < deadline, "{error:?}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Self { name }
+    }
+
     /// Address over loopback TCP.
     pub fn url(&self) -> String {
         self.url_on(server().port)
@@ -234,7 +249,7 @@ fn certificates(home: &Path, data: &Path) {
 }
 
 /// Removes the server when the run is over, even when it was killed.
-fn watch(home: &Path, run: u32, bin: &Path) {
+pub(super) fn watch(home: &Path, run: u32, bin: &Path) {
     let script = "while kill -0 \"$1\" 2>/dev/null; do sleep 1; done
         pid=$(head -n 1 \"$2/data/postmaster.pid\" 2>/dev/null) && kill -QUIT \"$pid\"
         sleep 1; rm -rf \"$2\"";
@@ -250,12 +265,12 @@ fn watch(home: &Path, run: u32, bin: &Path) {
         .expect("the watchdog");
 }
 
-fn root() -> bool {
+pub(super) fn root() -> bool {
     std::os::unix::fs::MetadataExt::uid(&fs::metadata("/proc/self").expect("/proc")) == 0
 }
 
 /// A command as a user that Postgres accepts.
-fn unprivileged(program: &Path) -> Command {
+pub(super) fn unprivileged(program: &Path) -> Command {
     let mut command = if root() {
         let mut command = Command::new("setpriv");
         command.args(["--reuid=nobody", "--regid=nogroup", "--clear-groups", "--"]).arg(program);
@@ -267,7 +282,7 @@ fn unprivileged(program: &Path) -> Command {
     command
 }
 
-fn run(command: &mut Command) {
+pub(super) fn run(command: &mut Command) {
     let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }

@@ -1,23 +1,35 @@
-//! A TCP proxy that counts round trips and cuts a connection when told.
+//! A TCP proxy that counts round trips and does harm when told.
 //!
 //! A *flight* is what the client sends after it has heard from the server: the number of flights is
-//! the number of round trips, whatever the messages in them.
+//! the number of round trips, whatever the messages in them. With the simple protocol each is one
+//! message of the client.
 
 use std::{
     io::{Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
+    process::Command,
     sync::{
-        Arc, Mutex,
+        Arc, Condvar, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
-/// Where in the flight's life the connection is cut.
+/// What happens at one flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cut {
-    /// The server never sees it.
+pub enum Fault {
+    /// The connection is cut.
+    Cut,
+    /// The client gets SIGKILL.
+    Kill,
+    /// The client never hears an answer, and the connection stays open.
+    Swallow,
+}
+
+/// Whether the server sees the flight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
     Before,
-    /// The server sees it, the client never hears the answer.
     After,
 }
 
@@ -25,8 +37,12 @@ pub enum Cut {
 struct State {
     upstream: u16,
     flights: AtomicUsize,
-    cut: Option<(usize, Cut)>,
+    fault: Option<(usize, Fault, When)>,
     fired: AtomicBool,
+    /// Texts of the client that are replaced on their way, by ones of the same length.
+    replaced: Option<(Vec<u8>, Vec<u8>)>,
+    /// The client's process, once it is known.
+    client: (Mutex<Option<u32>>, Condvar),
 }
 
 /// A running proxy. It lives as long as the process: tests are short.
@@ -39,28 +55,52 @@ pub struct Proxy {
 impl Proxy {
     /// Counts.
     pub fn counting(upstream: u16) -> Self {
-        Self::start(upstream, None)
+        Self::start(upstream, None, None)
     }
 
-    /// Counts, and cuts the connection once, at flight `number` (from 1).
-    pub fn cutting(upstream: u16, number: usize, cut: Cut) -> Self {
-        Self::start(upstream, Some((number, cut)))
+    /// Counts, and does harm once, at flight `number` (from 1).
+    pub fn faulty(upstream: u16, number: usize, fault: Fault, when: When) -> Self {
+        Self::start(upstream, Some((number, fault, when)), None)
+    }
+
+    /// Replaces a text of the client on its way.
+    pub fn replacing(upstream: u16, text: &str, by: &str) -> Self {
+        assert!(by.len() <= text.len(), "the length is part of the message");
+        let by = format!("{by:<width$}", width = text.len());
+        Self::start(upstream, None, Some((text.into(), by.into())))
     }
 
     pub fn flights(&self) -> usize {
         self.state.flights.load(Ordering::SeqCst)
     }
 
-    /// Whether the cut has happened.
+    /// Whether the harm is done.
     pub fn fired(&self) -> bool {
         self.state.fired.load(Ordering::SeqCst)
     }
 
-    fn start(upstream: u16, cut: Option<(usize, Cut)>) -> Self {
+    /// Says which process the client is.
+    pub fn client_is(&self, process: u32) {
+        let (known, told) = &self.state.client;
+        *known.lock().expect("no panic holds it") = Some(process);
+        told.notify_all();
+    }
+
+    fn start(
+        upstream: u16,
+        fault: Option<(usize, Fault, When)>,
+        replaced: Option<(Vec<u8>, Vec<u8>)>,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port for the proxy");
         let port = listener.local_addr().expect("its address").port();
-        let fired = AtomicBool::new(false);
-        let state = Arc::new(State { upstream, flights: AtomicUsize::new(0), cut, fired });
+        let state = Arc::new(State {
+            upstream,
+            flights: AtomicUsize::new(0),
+            fault,
+            fired: AtomicBool::new(false),
+            replaced,
+            client: (Mutex::new(None), Condvar::new()),
+        });
         let shared = state.clone();
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
@@ -72,14 +112,25 @@ impl Proxy {
     }
 }
 
+impl State {
+    fn kill_client(&self) {
+        let (known, told) = &self.client;
+        let guard = known.lock().expect("no panic holds it");
+        let known = told.wait_while(guard, |known| known.is_none()).expect("no panic holds it");
+        let process = known.expect("it was waited for").to_string();
+        Command::new("kill").args(["-KILL", &process]).status().expect("kill");
+    }
+}
+
 fn serve(client: &TcpStream, state: &Arc<State>) {
     let Ok(server) = TcpStream::connect(("127.0.0.1", state.upstream)) else { return };
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     // Whether the server has spoken since the client last did. True at first: the start-up counts.
     let heard = Arc::new(Mutex::new(true));
+    let mute = Arc::new(AtomicBool::new(false));
     let (Ok(back_client), Ok(back_server)) = (client.try_clone(), server.try_clone()) else { return };
-    let back_heard = heard.clone();
-    std::thread::spawn(move || back(&back_server, &back_client, &back_heard));
+    let (back_heard, back_mute) = (heard.clone(), mute.clone());
+    std::thread::spawn(move || back(&back_server, &back_client, &back_heard, &back_mute));
     let close = || {
         let _ = client.shutdown(Shutdown::Both);
         let _ = server.shutdown(Shutdown::Both);
@@ -87,45 +138,64 @@ fn serve(client: &TcpStream, state: &Arc<State>) {
     let mut buffer = vec![0; 1 << 16];
     loop {
         let Ok(n @ 1..) = (&*client).read(&mut buffer) else { return close() };
+        if let Some((text, by)) = &state.replaced
+            && let Some(at) = buffer[..n].windows(text.len()).position(|window| window == text)
+        {
+            buffer[at..at + by.len()].copy_from_slice(by);
+        }
         let new = std::mem::take(&mut *heard.lock().expect("no panic holds it"));
         // The goodbye (`X`) waits for no answer.
         let flight = new && buffer[0] != b'X';
         let number = if flight { state.flights.fetch_add(1, Ordering::SeqCst) + 1 } else { 0 };
-        let cut = state.cut.filter(|(at, _)| flight && *at == number).map(|(_, cut)| cut);
-        if cut.is_some() {
-            state.fired.store(true, Ordering::SeqCst);
+        let Some((_, fault, when)) = state.fault.filter(|(at, ..)| flight && *at == number) else {
+            if (&server).write_all(&buffer[..n]).is_err() {
+                return close();
+            }
+            continue;
+        };
+        if fault == Fault::Swallow {
+            mute.store(true, Ordering::SeqCst);
         }
-        if cut == Some(Cut::Before) {
-            return close();
-        }
-        if cut == Some(Cut::After) {
-            // The client hears nothing from here on; the server gets all of the flight and an end
-            // that is only visible to it when it looks.
-            let _ = client.shutdown(Shutdown::Write);
+        // The client hears nothing from here on; the server gets all of the flight and an end that is
+        // only visible to it when it looks.
+        if when == When::After {
+            if fault != Fault::Swallow {
+                let _ = client.shutdown(Shutdown::Write);
+            }
             let _ = (&server).write_all(&buffer[..n]);
-            let _ = client.set_read_timeout(Some(std::time::Duration::from_millis(30)));
+            let _ = client.set_read_timeout(Some(Duration::from_millis(30)));
             while let Ok(n @ 1..) = (&*client).read(&mut buffer) {
                 let _ = (&server).write_all(&buffer[..n]);
             }
-            let _ = client.shutdown(Shutdown::Both);
-            let _ = server.shutdown(Shutdown::Write);
-            return;
         }
-        if (&server).write_all(&buffer[..n]).is_err() {
-            return close();
+        if fault == Fault::Kill {
+            state.kill_client();
         }
+        state.fired.store(true, Ordering::SeqCst);
+        if fault == Fault::Swallow {
+            let _ = client.set_read_timeout(None);
+            while matches!((&*client).read(&mut buffer), Ok(1..)) {}
+        }
+        let _ = client.shutdown(Shutdown::Both);
+        let _ = server.shutdown(if when == When::After { Shutdown::Write } else { Shutdown::Both });
+        return;
     }
 }
 
-fn back(server: &TcpStream, client: &TcpStream, heard: &Mutex<bool>) {
+fn back(server: &TcpStream, client: &TcpStream, heard: &Mutex<bool>, mute: &AtomicBool) {
     let mut buffer = vec![0; 1 << 16];
     let (mut server, mut client_out) = (server, client);
     while let Ok(n @ 1..) = server.read(&mut buffer) {
         *heard.lock().expect("no panic holds it") = true;
+        if mute.load(Ordering::SeqCst) {
+            continue;
+        }
         if client_out.write_all(&buffer[..n]).is_err() {
             // The server's words go nowhere, but it must not block on them.
             continue;
         }
     }
-    let _ = client.shutdown(Shutdown::Both);
+    if !mute.load(Ordering::SeqCst) {
+        let _ = client.shutdown(Shutdown::Both);
+    }
 }
