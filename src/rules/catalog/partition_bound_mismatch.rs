@@ -3,7 +3,7 @@
 use crate::{
     finding::{Category, Severity},
     rules::{Check, Context, Rule, Sink, bounds},
-    schema::QName,
+    schema::{QName, RelationKind},
     sql::ast::{AlterTableType, Name, NodeEnum, PartitionBoundSpec},
 };
 
@@ -22,6 +22,7 @@ pub(super) static RULE: Rule = Rule {
     bad: &[
         "create table app.days_mid partition of app.days for values from ('2025-06-01') to ('2026-06-01');",
         "create table app.days_list partition of app.days for values in ('2026-01-01');",
+        "create table app.days_2030 partition of app.days for values from ('2031-01-01') to ('2030-01-01');",
     ],
     good: &["create table app.p (id bigint not null primary key) partition by range (id);\ncreate table app.p1 partition of app.p for values from (1) to (10);\ncreate table app.p2 partition of app.p for values from (10) to (20);"],
     also: &["create-partition-locks-parent"],
@@ -67,7 +68,13 @@ fn judge(
     context: &Context<'_>,
     sink: &mut Sink<'_>,
 ) {
-    let Some(partitioning) = context.relation(parent).and_then(|parent| parent.partitioning.as_ref()) else {
+    let Some(known) = context.relation(parent) else { return };
+    let Some(partitioning) = &known.partitioning else {
+        // A plain table that the migrations make; one that they only alter may be anything.
+        if known.kind == RelationKind::Table && known.columns_known {
+            sink.report(format!("`{child}` cannot become a partition: `{parent}` is not partitioned"))
+                .on(parent);
+        }
         return;
     };
     // `r`, `l` and `h` in parsenodes.h.
@@ -75,6 +82,7 @@ fn judge(
         "r" => "range",
         "l" => "list",
         "h" => "hash",
+        _ if bound.is_default => "default",
         _ => return,
     };
     let problem = if bound.is_default {
@@ -93,6 +101,8 @@ fn judge(
             partitioning.columns.len(),
             bound.lowerdatums.len()
         ))
+    } else if kind == "range" && bounds::is_empty(bound) {
+        Some("the bound is empty: its start is not below its end".to_owned())
     } else {
         context
             .catalog
