@@ -134,7 +134,10 @@ impl<'a> Run<'a> {
         for piece in migration.up.cut.statements() {
             let text = &migration.up.sql[piece.body.clone()];
             let nodes = parsed.as_mut().and_then(Iterator::next).unwrap_or_else(|| sql::parse(text));
-            let Ok(nodes) = nodes else { continue };
+            let Ok(nodes) = nodes else {
+                self.catalog.blind = true;
+                continue;
+            };
             for node in nodes.into_iter().filter_map(|node| node.node) {
                 let at = At { file: usize::MAX, direction: Direction::Up, statement: 0, transaction: 0 };
                 let span = piece.body.clone();
@@ -160,6 +163,8 @@ impl<'a> Run<'a> {
 
     fn open_session(&mut self, migration: &Migration, direction: Direction) -> Session {
         self.transactions += 1;
+        // Each file has a session of its own.
+        self.catalog.forget_temporary();
         Session::new(Transaction {
             number: self.transactions,
             runner: !migration.transaction_off_in(direction),
@@ -221,6 +226,7 @@ impl<'a> Run<'a> {
                 Err(error) => {
                     let start = piece.body.start;
                     let span = start + error.span.start..start + error.span.end;
+                    self.catalog.blind = true;
                     match psql_variable(text, &error) {
                         Some(name) => {
                             let message = format!("`{name}` is a variable of psql; no server understands it");

@@ -7,6 +7,7 @@
 //! No rule does I/O, and no rule sees another rule's findings: a rule that needs the past asks
 //! the [`Context`].
 
+mod absent;
 mod access;
 mod ahead;
 mod bounds;

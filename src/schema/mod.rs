@@ -91,6 +91,8 @@ pub(crate) struct Catalog {
     /// Whether the migrations are thought to hold the whole schema (then an unknown type or table
     /// is still only *unknown*, but messages may say where it was looked for).
     pub(crate) has_history: bool,
+    /// Something ran that could not be read, or that may not have run: what is missing here may be there.
+    pub(crate) blind: bool,
     /// The database that Postgres' default `TimeZone` is UTC in, as on Supabase.
     pub(crate) timezone: String,
     /// Name of every index there has ever been → the relation that it was last seen on. Tables move,
@@ -126,6 +128,15 @@ impl Catalog {
             None if self.dropped.contains(name) => Lookup::Dropped,
             None => Lookup::Unknown,
         }
+    }
+
+    /// A table of which every column is known, if that is one.
+    pub(crate) fn whole_table(&self, name: &QName) -> Option<&Relation> {
+        let table = self.relation(name).filter(|_| !self.blind)?;
+        let plain = matches!(table.kind, RelationKind::Table | RelationKind::PartitionedTable);
+        // What its parents gain it gains too.
+        let own = table.inherits.is_empty() && table.partition_of.is_none();
+        (plain && own && table.columns_known).then_some(table)
     }
 
     pub(crate) fn relation(&self, name: &QName) -> Option<&Relation> {
@@ -182,6 +193,12 @@ impl Catalog {
 }
 
 impl Catalog {
+    /// What a session takes with it when it ends.
+    pub(crate) fn forget_temporary(&mut self) {
+        self.relations.retain(|name, relation| !name.is_temporary() && !relation.temporary);
+        self.dropped.retain(|name| !name.is_temporary());
+    }
+
     /// Makes everything that exists "there before": called once the history has been read.
     pub(crate) fn forget_births(&mut self) {
         for relation in self.relations.values_mut() {
@@ -220,6 +237,7 @@ impl Catalog {
     /// Takes note of what a statement that cannot be read may have done: a loop that switches row
     /// level security on for the tables that it finds has probably found them.
     pub(crate) fn assume(&mut self, text: &str) {
+        self.blind = true;
         if text.to_lowercase().contains("enable row level security") {
             let tables = self.relations.values_mut().filter(|relation| relation.kind.holds_rows());
             tables.for_each(|table| table.rls = true);

@@ -118,6 +118,7 @@ struct Change<'a> {
 
 impl Change<'_> {
     fn statement(&mut self, node: &NodeEnum) {
+        self.catalog.blind |= self.guarded && takes_away(node);
         match node {
             NodeEnum::CreateStmt(create) => self.create_table(create),
             NodeEnum::CreateForeignTableStmt(create) => self.create_foreign_table(create),
@@ -214,6 +215,18 @@ impl Change<'_> {
         }
         let schema = option(&create.options, "schema").and_then(option_text);
         self.catalog.extensions.insert(create.extname.clone(), Extension { schema, born: Some(self.at) });
+    }
+}
+
+/// Whether a name is gone after the statement, if it runs.
+fn takes_away(node: &NodeEnum) -> bool {
+    match node {
+        NodeEnum::DropStmt(_) | NodeEnum::RenameStmt(_) | NodeEnum::AlterObjectSchemaStmt(_) => true,
+        NodeEnum::AlterTableStmt(alter) => alter.cmds.iter().any(|node| match &node.node {
+            Some(NodeEnum::AlterTableCmd(command)) => command.subtype() == ast::AlterTableType::AtDropColumn,
+            _ => false,
+        }),
+        _ => false,
     }
 }
 
