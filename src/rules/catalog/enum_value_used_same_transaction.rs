@@ -3,7 +3,7 @@
 use crate::{
     finding::{Category, Severity},
     rules::{Check, Context, Rule, Sink},
-    schema::{At, Column, QName, TypeKind},
+    schema::{At, QName, TypeKind},
     sql::{
         self,
         ast::{self, ConstrType, Node, NodeEnum, NodeRef, a_const},
@@ -30,8 +30,9 @@ pub(super) static RULE: Rule = Rule {
         "alter type app.mood add value 'sad';\nalter table app.people alter column mood set default 'sad';",
         "alter type app.mood add value 'sad';\ninsert into app.people (id, mood) values (1, 'sad');",
         "alter type app.mood add value 'sad';\nselect 'sad'::app.mood;",
-        "alter type app.mood add value 'sad';\nalter table app.people add constraint cheerful check (mood <> 'sad') not valid;",
+        "alter type app.mood add value 'sad';\nalter table app.people add constraint m check (mood <> 'sad') not valid;",
         "alter table app.people enable row level security;\nalter type app.mood add value 'sad';\ncreate policy sad_ones on app.people for select to authenticated using (mood = 'sad');",
+        "alter type app.mood add value 'sad';\ncreate table app.t (id bigint primary key, mood app.mood check (mood in ('ok', 'sad')));",
     ],
     good: &[
         "alter type app.mood add value 'sad';\n-- next file\nupdate app.people set mood = 'sad' where id = 1;",
@@ -148,9 +149,11 @@ fn used<'n>(node: &NodeEnum, labels: &'n [New], context: &Context<'_>) -> Option
             for command in commands {
                 let Some(def) = command.def.as_ref() else { continue };
                 let found = match def.node.as_ref() {
-                    Some(NodeEnum::ColumnDef(def)) => column_default(def, labels, context),
-                    Some(NodeEnum::Constraint(constraint)) => {
-                        in_clauses(&table, constraint.raw_expr.as_deref(), labels, context)
+                    Some(NodeEnum::ColumnDef(def)) => column_default(def, labels, context).or_else(|| {
+                        in_checks(&def.constraints, &columns_of(&table, context), labels, context)
+                    }),
+                    Some(NodeEnum::Constraint(_)) => {
+                        in_checks([&**def], &columns_of(&table, context), labels, context)
                     }
                     _ if command.subtype() == ast::AlterTableType::AtColumnDefault => {
                         of_column(&table, &command.name).and_then(|ty| find(&ty, def))
@@ -163,23 +166,37 @@ fn used<'n>(node: &NodeEnum, labels: &'n [New], context: &Context<'_>) -> Option
             }
         }
         NodeEnum::CreateStmt(create) => {
+            let columns = new_columns(create, context);
             let found = create.table_elts.iter().find_map(|element| match &element.node {
-                Some(NodeEnum::ColumnDef(def)) => column_default(def, labels, context),
-                _ => None,
+                Some(NodeEnum::ColumnDef(def)) => column_default(def, labels, context)
+                    .or_else(|| in_checks(&def.constraints, &columns, labels, context)),
+                _ => in_checks([element], &columns, labels, context),
             });
             if found.is_some() {
                 return found;
             }
         }
+        NodeEnum::IndexStmt(index) => {
+            let columns = columns_of(&context.resolve(index.relation.as_ref()?), context);
+            let keys = index.index_params.iter().filter_map(|key| match &key.node {
+                Some(NodeEnum::IndexElem(key)) => key.expr.as_deref(),
+                _ => None,
+            });
+            return in_nodes(keys.chain(index.where_clause.as_deref()), &columns, labels, context);
+        }
         NodeEnum::CreatePolicyStmt(policy) => {
-            let table = context.resolve(policy.table.as_ref()?);
-            let clauses = policy.qual.as_deref().into_iter().chain(policy.with_check.as_deref());
-            return in_clauses(&table, clauses, labels, context);
+            let columns = columns_of(&context.resolve(policy.table.as_ref()?), context);
+            let parts = policy.qual.as_deref().into_iter().chain(policy.with_check.as_deref());
+            return in_nodes(parts, &columns, labels, context);
         }
         NodeEnum::AlterPolicyStmt(policy) => {
-            let table = context.resolve(policy.table.as_ref()?);
-            let clauses = policy.qual.as_deref().into_iter().chain(policy.with_check.as_deref());
-            return in_clauses(&table, clauses, labels, context);
+            let columns = columns_of(&context.resolve(policy.table.as_ref()?), context);
+            let parts = policy.qual.as_deref().into_iter().chain(policy.with_check.as_deref());
+            return in_nodes(parts, &columns, labels, context);
+        }
+        NodeEnum::CreateTrigStmt(trigger) => {
+            let columns = columns_of(&context.resolve(trigger.relation.as_ref()?), context);
+            return in_nodes(trigger.when_clause.as_deref(), &columns, labels, context);
         }
         // The body of a plpgsql function is read when it runs; an SQL one when it is created.
         NodeEnum::CreateFunctionStmt(create) => return routine_body(create, labels, context),
@@ -220,50 +237,66 @@ fn routine_body<'n>(
     nodes.iter().filter_map(|node| node.node.as_ref()).find_map(|node| used(node, labels, context))
 }
 
-/// Casts to the type, and comparisons with a column of it, in a check or policy of a table.
-fn in_clauses<'n, 'c>(
-    table: &QName,
-    clauses: impl IntoIterator<Item = &'c Node>,
+/// The expressions of CHECK constraints.
+fn in_checks<'n, 'a>(
+    constraints: impl IntoIterator<Item = &'a Node>,
+    columns: &[(String, QName)],
     labels: &'n [New],
     context: &Context<'_>,
 ) -> Option<&'n New> {
-    clauses.into_iter().filter_map(|clause| clause.node.as_ref()).find_map(|clause| {
-        let mut columns = enum_columns(table, context);
-        columns.extend(columns_read(clause, context));
-        in_expression(clause, &columns, labels, context)
-    })
+    let checks = constraints.into_iter().filter_map(|node| match &node.node {
+        Some(NodeEnum::Constraint(constraint)) => constraint.raw_expr.as_deref(),
+        _ => None,
+    });
+    in_nodes(checks, columns, labels, context)
 }
 
-/// The same in whatever a statement reads.
+/// Names of a table's columns, each with its type, where that is a type of the migrations.
+fn columns_of(table: &QName, context: &Context<'_>) -> Vec<(String, QName)> {
+    let columns = context.relation(table).map(|table| table.columns.as_slice()).unwrap_or_default();
+    let known = columns
+        .iter()
+        .filter_map(|column| Some((column.name.clone(), context.catalog.type_def(&column.ty)?.name.clone())));
+    known.collect()
+}
+
+/// The same of a table that the statement creates.
+fn new_columns(create: &ast::CreateStmt, context: &Context<'_>) -> Vec<(String, QName)> {
+    let column = |node: &Node| {
+        let Some(NodeEnum::ColumnDef(def)) = &node.node else { return None };
+        let ty = context.catalog.column_type(def.type_name.as_ref()?, context.session);
+        Some((def.colname.clone(), context.catalog.type_def(&ty)?.name.clone()))
+    };
+    create.table_elts.iter().filter_map(column).collect()
+}
+
+/// Casts to the type, and comparisons with a column of it.
 fn in_expressions<'n>(node: &NodeEnum, labels: &'n [New], context: &Context<'_>) -> Option<&'n New> {
-    in_expression(node, &columns_read(node, context), labels, context)
+    in_node(node, &[], labels, context)
 }
 
-/// The columns of a table that are of a type of the model, with the type.
-fn enum_columns(table: &QName, context: &Context<'_>) -> Vec<(String, QName)> {
-    let Some(relation) = context.relation(table) else { return Vec::new() };
-    let of =
-        |column: &Column| Some((column.name.clone(), context.catalog.type_def(&column.ty)?.name.clone()));
-    relation.columns.iter().filter_map(of).collect()
+fn in_nodes<'n, 'a>(
+    nodes: impl IntoIterator<Item = &'a Node>,
+    columns: &[(String, QName)],
+    labels: &'n [New],
+    context: &Context<'_>,
+) -> Option<&'n New> {
+    nodes.into_iter().find_map(|node| in_node(node.node.as_ref()?, columns, labels, context))
 }
 
-fn columns_read(node: &NodeEnum, context: &Context<'_>) -> Vec<(String, QName)> {
-    let mut found = Vec::new();
+fn in_node<'n>(
+    node: &NodeEnum,
+    columns: &[(String, QName)],
+    labels: &'n [New],
+    context: &Context<'_>,
+) -> Option<&'n New> {
+    let mut columns_of_type = columns.to_vec();
     sql::walk(node, &mut |part| {
         if let NodeRef::RangeVar(range) = part {
-            found.extend(enum_columns(&context.resolve(range), context));
+            columns_of_type.extend(columns_of(&context.resolve(range), context));
         }
         true
     });
-    found
-}
-
-fn in_expression<'n>(
-    node: &NodeEnum,
-    columns_of_type: &[(String, QName)],
-    labels: &'n [New],
-    context: &Context<'_>,
-) -> Option<&'n New> {
     let mut found = None;
     sql::walk(node, &mut |part| {
         match part {

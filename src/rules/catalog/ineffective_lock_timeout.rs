@@ -64,11 +64,17 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         return;
     }
     let Some(setting) = &context.session.lock_timeout else { return };
-    let Some(claim) =
-        context.claims.iter().find(|claim| claim.existed && claim.mode.blocks(LockMode::RowExclusive))
-    else {
+    let strong = |mode: LockMode| mode.blocks(LockMode::RowExclusive);
+    let Some(claim) = context.claims.iter().find(|claim| claim.existed && strong(claim.mode)) else {
         return;
     };
+    // The first statement that waits under it says it for all.
+    let said = context.session.transaction.held.values().any(|(mode, at)| {
+        strong(*mode) && at.file == setting.set_at.file && at.statement > setting.set_at.statement
+    });
+    if said {
+        return;
+    }
     let statement_timeout = context.session.statement_timeout.as_ref().map(|timeout| timeout.value);
     let why = if setting.value == Duration::ZERO {
         // Where the runner sets none either, `missing-lock-timeout` says it.
@@ -86,10 +92,18 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     } else {
         return;
     };
-    sink.report(format!(
-        "{why}: {} on `{}` is waited for without a useful limit",
-        claim.mode, claim.relation
-    ))
-    .on(&claim.relation)
-    .lock(claim.mode);
+    let message = format!(
+        "{why}: statement {} waits for {} on `{}` without a useful limit",
+        context.at().statement,
+        claim.mode,
+        claim.relation
+    );
+    // Where the setting is made, for that is what to change.
+    let set = context.before.iter().rev().find(|unit| unit.at == setting.set_at);
+    let (at, span) =
+        set.map_or_else(|| (context.at(), context.unit.span.clone()), |unit| (unit.at, unit.span.clone()));
+    sink.report_at(at, span, message)
+        .on(&claim.relation)
+        .lock(None)
+        .suggest("SET LOCAL lock_timeout = '3s';");
 }

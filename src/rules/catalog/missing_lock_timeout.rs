@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::{
     finding::{Category, Severity},
     lock::LockMode,
+    migration::DirectiveKind,
     rules::{Check, Context, Rule, Sink},
     sql::ast::NodeEnum,
 };
@@ -37,6 +38,7 @@ pub(super) static RULE: Rule = Rule {
     good: &[
         "alter table app.orders add column a int;",
         "--: deploy.lock_timeout = \"0\"\nset local lock_timeout = '2s';\nalter table app.orders add column a int;",
+        "--: deploy.lock_timeout = \"0\"\n-- lockkeeper: lock-timeout 2s\nalter table app.orders add column a int;",
         "--: deploy.lock_timeout = \"0\"\ncreate table app.t (id bigint primary key);\ncreate index on app.t (id);",
         "--: deploy.lock_timeout = \"0\"\n-- lockkeeper: transaction off\ndrop index concurrently if exists app.i;\ncreate index concurrently i on app.orders (note);",
     ],
@@ -50,7 +52,11 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     let runner_sets = context.config.deploy.lock_timeout > Duration::ZERO;
     let file_sets =
         context.session.lock_timeout.as_ref().is_some_and(|setting| setting.value > Duration::ZERO);
-    if runner_sets || file_sets || is_data_change(context.node) {
+    let asked_for = context.migration.directives.iter().any(|directive| match directive.kind {
+        DirectiveKind::LockTimeout(value) => value > Duration::ZERO,
+        _ => false,
+    });
+    if runner_sets || file_sets || asked_for || is_data_change(context.node) {
         return;
     }
     let strong = |mode: LockMode| mode.blocks(LockMode::RowExclusive);
