@@ -6,7 +6,7 @@ use crate::{
     sql::ast::{AExprKind, BoolExprType, Name, Node, NodeEnum, RangeVar, SelectStmt, WithClause, strings},
 };
 
-/// One `INSERT`, `UPDATE` or `DELETE`.
+/// One `INSERT`, `UPDATE`, `DELETE` or `MERGE`.
 pub(crate) struct Dml<'a> {
     /// `inserts into`, `changes`, `deletes`.
     pub(crate) verb: &'static str,
@@ -46,6 +46,20 @@ fn collect<'a>(node: &'a NodeEnum, found: &mut Vec<Dml<'a>>) {
                 select: None,
             }));
             update.with_clause.as_ref()
+        }
+        // Which of its rows a MERGE touches depends on the rows that it is given.
+        NodeEnum::MergeStmt(merge) => {
+            let source = merge.source_relation.as_deref().filter(|node| !reads(node).is_empty());
+            if let (Some(target), Some(source)) = (&merge.relation, source) {
+                found.push(Dml {
+                    verb: "changes",
+                    target,
+                    condition: None,
+                    joins: std::slice::from_ref(source),
+                    select: None,
+                });
+            }
+            merge.with_clause.as_ref()
         }
         NodeEnum::InsertStmt(insert) => {
             let select = insert.select_stmt.as_ref().and_then(|node| match &node.node {

@@ -38,6 +38,7 @@ pub(super) static RULE: Rule = Rule {
         "update public.orders set status = 'new' where status is null;",
         "delete from orders where status = 'gone';",
         "insert into archive select id, status from orders where status = 'done';",
+        "merge into public.orders o using archive a on a.id = o.id when matched then update set status = a.status;",
     ],
     good: &[
         "update public.orders set status = 'new' where id = 42;",

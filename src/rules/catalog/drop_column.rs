@@ -39,6 +39,7 @@ pub(super) static RULE: Rule = Rule {
         "alter table public.orders add column draft text;\nalter table public.orders drop column draft;",
         "create table app.t (id bigint primary key, a int);\nalter table app.t drop column a;",
         "alter table public.orders alter column note set statistics 200;",
+        "alter table public.orders drop column if exists never_was;",
     ],
     checks: &[Check::Statement(check)],
     ..Rule::BLANK
@@ -50,7 +51,11 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         return;
     }
     for command in commands.into_iter().filter(|command| is(command, AlterTableType::AtDropColumn)) {
-        let column = context.relation(&table).and_then(|relation| relation.column(&command.name));
+        let relation = context.relation(&table);
+        let column = relation.and_then(|relation| relation.column(&command.name));
+        if command.missing_ok && column.is_none() && relation.is_some_and(|table| table.columns_known) {
+            continue;
+        }
         // Born here: nobody's data. In DOWN that is `down-destroys-new-data`'s to say.
         if column.is_some_and(|column| column.born.is_some()) {
             continue;

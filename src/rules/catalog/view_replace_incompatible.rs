@@ -3,7 +3,7 @@
 use crate::{
     finding::{Category, Severity},
     rules::{Check, Context, Rule, Sink},
-    schema::{QName, RelationKind},
+    schema::{QName, Relation, RelationKind},
     sql::ast::{self, Name, Node, NodeEnum, SelectStmt},
 };
 
@@ -27,6 +27,7 @@ pub(super) static RULE: Rule = Rule {
         "create or replace view app.names as select name, id from app.people;",
         "create or replace view app.names as select id from app.people;",
         "create or replace view app.names as select id, name as full_name from app.people;",
+        "create or replace view app.names as select id, name::varchar(10) as name from app.people;",
     ],
     good: &[
         "create or replace view app.names as select id, name, mail from app.people;",
@@ -57,6 +58,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
                 Some(other) if other != column => Some(format!("has `{other}` where column `{column}` was")),
                 Some(_) => None,
             });
+            let change = change.or_else(|| retyped(old, view.query.as_deref()?, context));
             if let Some(change) = change {
                 sink.report(format!("the new view `{name}` {change}; Postgres refuses that (42P16)"))
                     .on(&name)
@@ -70,6 +72,19 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         NodeEnum::CreateFunctionStmt(create) if create.replace => routine(create, context, sink),
         _ => {}
     }
+}
+
+/// A column of another type, where both types can be told.
+fn retyped(old: &Relation, query: &Node, context: &Context<'_>) -> Option<String> {
+    let (new, whole) = context.catalog.columns_of(query.node.as_ref()?, context.session);
+    if !whole || !old.columns_known {
+        return None;
+    }
+    old.columns.iter().zip(&new).find_map(|(before, after)| {
+        let known = !before.ty.is_unknown() && !after.ty.is_unknown();
+        let same = before.ty.is_kin(&after.ty) && before.ty.modifiers == after.ty.modifiers;
+        (known && !same).then(|| format!("makes column `{}` of {} {}", before.name, before.ty, after.ty))
+    })
 }
 
 /// Names of a query's columns; `None` where they cannot be told.

@@ -186,16 +186,26 @@ fn our_own_cases() {
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     assert!(!files.is_empty());
-    let mut wrong = Vec::new();
-    for file in &files {
-        let text = std::fs::read_to_string(file).unwrap();
-        for case in text.split("\n--= ").skip(1) {
-            let (title, case) = case.split_once('\n').unwrap();
-            wrong.extend(
-                judge(title, case).map(|told| format!("{}: {told}", file.file_stem().unwrap().display())),
-            );
-        }
-    }
+    let texts: Vec<(&std::ffi::OsStr, String)> = files
+        .iter()
+        .map(|file| (file.file_stem().unwrap(), std::fs::read_to_string(file).unwrap()))
+        .collect();
+    let cases = texts.iter().flat_map(|(file, text)| {
+        text.split("\n--= ").skip(1).map(move |case| (file, case.split_once('\n').unwrap()))
+    });
+    let cases: Vec<_> = cases.collect();
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let wrong: Vec<String> = std::thread::scope(|scope| {
+        let told = |part: &[(&&std::ffi::OsStr, (&str, &str))]| -> Vec<String> {
+            let one = |(file, (title, case)): &(&&std::ffi::OsStr, (&str, &str))| {
+                judge(title, case).map(|told| format!("{}: {told}", file.display()))
+            };
+            part.iter().filter_map(one).collect()
+        };
+        let parts = cases.chunks(cases.len().div_ceil(threads));
+        let running: Vec<_> = parts.map(|part| scope.spawn(move || told(part))).collect();
+        running.into_iter().flat_map(|part| part.join().unwrap()).collect()
+    });
     assert!(wrong.is_empty(), "{} cases:\n{}", wrong.len(), wrong.join("\n"));
 }
 
