@@ -10,7 +10,7 @@ use crate::{
     error::Error,
 };
 
-/// One query for Postgres 14 to 18: kind, identity, definition of every object.
+/// One query for Postgres 15 to 18: kind, identity, definition of every object.
 const QUERY: &str = include_str!("catalog.sql");
 
 /// Kind and qualified identity of an object.
@@ -79,7 +79,8 @@ impl Snapshot {
                 identity.starts_with("postgres/") && !identity.split('/').nth(1).is_some_and(foreign)
             }
             // Of the whole server, or of its operation.
-            "role" | "membership" | "setting" | "language" | "event trigger" | "user mapping" => false,
+            "role" | "membership" | "parameter" | "setting" | "language" | "event trigger"
+            | "user mapping" => false,
             // Versions are the platform's.
             "extension" => {
                 definition.clear();

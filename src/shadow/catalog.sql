@@ -1,4 +1,4 @@
--- Canonical snapshot of every user-visible schema object: one row per object: (kind, identity, definition jsonb). PG 14..18.
+-- Canonical snapshot of every user-visible schema object: one row per object: (kind, identity, definition jsonb). PG 15..18.
 -- Run with: SET search_path = '' so that pg_get_*def qualifies every name. Version-only columns are read through to_jsonb(row)->'col'.
 WITH
 ns AS MATERIALIZED (SELECT oid, nspname FROM pg_catalog.pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'),
@@ -38,18 +38,20 @@ SELECT CASE c.relkind WHEN 'r' THEN 'table' WHEN 'p' THEN 'table' WHEN 'v' THEN 
 UNION ALL
 -- columns
 SELECT 'column', c.fq||'.'||quote_ident(a.attname), jsonb_strip_nulls(jsonb_build_object('type', format_type(a.atttypid, a.atttypmod), 'not_null', a.attnotnull,
+   -- Since 18 a constraint of its own. Names that the system gave are no property.
+   'not_null_constraint', nullif(jsonb_strip_nulls(jsonb_build_object('name', CASE WHEN k.conname !~ '_not_null[0-9]*$' THEN k.conname END, 'valid', nullif(k.convalidated, true), 'no_inherit', nullif(k.connoinherit, false))), '{}'),
    'default', CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END, 'generated', CASE WHEN a.attgenerated <> '' THEN a.attgenerated::text||' '||pg_get_expr(d.adbin, d.adrelid) END, 'identity', nullif(a.attidentity::text,''),
    'collation', CASE WHEN a.attcollation <> t.typcollation THEN a.attcollation::regcollation::text END, 'storage', CASE WHEN a.attstorage <> t.typstorage THEN a.attstorage END,
    'compression', nullif(a.attcompression::text,''), 'statistics', nullif(a.attstattarget,-1), 'options', a.attoptions, 'fdw_options', a.attfdwoptions,
    'local', a.attislocal, 'inherited', nullif(a.attinhcount,0),
    'acl', CASE WHEN a.attacl IS NOT NULL THEN (SELECT jsonb_agg(x.a ORDER BY x.a) FROM (SELECT grantee::regrole::text||'='||privilege_type||CASE WHEN is_grantable THEN '*' ELSE '' END a FROM aclexplode(a.attacl)) x) END))
   FROM rel c JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
-  LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum WHERE c.relkind IN ('r','p','v','m','f','c')
+  LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum LEFT JOIN pg_catalog.pg_constraint k ON k.conrelid = a.attrelid AND k.contype = 'n' AND k.conkey[1] = a.attnum WHERE c.relkind IN ('r','p','v','m','f','c')
 UNION ALL
 -- constraints (tables and domains)
 SELECT 'constraint', coalesce(c.fq, t.fq)||'.'||quote_ident(k.conname), jsonb_build_object('def', pg_get_constraintdef(k.oid), 'valid', k.convalidated, 'local', k.conislocal, 'inherited', k.coninhcount, 'no_inherit', k.connoinherit, 'enforced', (to_jsonb(k)->'conenforced'))
   FROM pg_catalog.pg_constraint k LEFT JOIN rel c ON c.oid = k.conrelid AND k.conrelid <> 0 LEFT JOIN typ t ON t.oid = k.contypid AND k.contypid <> 0
-  WHERE (c.oid IS NOT NULL OR t.oid IS NOT NULL) AND k.contype <> 't'
+  WHERE (c.oid IS NOT NULL OR t.oid IS NOT NULL) AND k.contype NOT IN ('t', 'n')
 UNION ALL
 -- indexes
 SELECT 'index', c.fq, jsonb_strip_nulls(jsonb_build_object('def', pg_get_indexdef(c.oid), 'valid', i.indisvalid, 'ready', i.indisready, 'primary', i.indisprimary, 'immediate', i.indimmediate, 'clustered', nullif(i.indisclustered,false), 'replica_identity', nullif(i.indisreplident,false),
@@ -91,7 +93,8 @@ SELECT 'extension', quote_ident(x.extname), jsonb_build_object('version', x.extv
 UNION ALL
 SELECT 'event trigger', quote_ident(t.evtname), jsonb_build_object('event', t.evtevent, 'tags', t.evttags, 'function', t.evtfoid::regprocedure::text, 'enabled', t.evtenabled, 'owner', t.evtowner::regrole::text) FROM pg_catalog.pg_event_trigger t
 UNION ALL
-SELECT 'publication', quote_ident(p.pubname), (to_jsonb(p) - 'oid' - 'pubname') || jsonb_build_object('pubowner', p.pubowner::regrole::text, 'tables', (SELECT jsonb_agg(jsonb_build_object('t', r.prrelid::regclass::text, 'where', pg_get_expr((to_jsonb(r)->>'prqual')::pg_node_tree, r.prrelid), 'cols', to_jsonb(r)->'prattrs') ORDER BY r.prrelid::regclass::text) FROM pg_catalog.pg_publication_rel r WHERE r.prpubid = p.oid)) FROM pg_catalog.pg_publication p
+SELECT 'publication', quote_ident(p.pubname), (to_jsonb(p) - 'oid' - 'pubname') || jsonb_build_object('pubowner', p.pubowner::regrole::text, 'tables', (SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object('t', r.prrelid::regclass::text, 'where', pg_get_expr(r.prqual, r.prrelid), 'cols', (SELECT jsonb_agg(a.attname ORDER BY a.attname) FROM pg_catalog.pg_attribute a WHERE a.attrelid = r.prrelid AND a.attnum = ANY (r.prattrs)))) ORDER BY r.prrelid::regclass::text) FROM pg_catalog.pg_publication_rel r WHERE r.prpubid = p.oid),
+   'schemas', (SELECT jsonb_agg(r.pnnspid::regnamespace::text ORDER BY r.pnnspid::regnamespace::text) FROM pg_catalog.pg_publication_namespace r WHERE r.pnpubid = p.oid)) FROM pg_catalog.pg_publication p
 UNION ALL
 SELECT 'statistics', quote_ident(n.nspname)||'.'||quote_ident(s.stxname), jsonb_build_object('def', pg_get_statisticsobjdef(s.oid), 'target', to_jsonb(s)->'stxstattarget', 'owner', s.stxowner::regrole::text) FROM pg_catalog.pg_statistic_ext s JOIN ns n ON n.oid = s.stxnamespace
 UNION ALL
@@ -126,6 +129,8 @@ SELECT 'setting', coalesce(nullif(s.setrole, 0)::regrole::text,'*')||CASE WHEN s
 UNION ALL
 SELECT 'role', quote_ident(r.rolname), to_jsonb(r) - 'oid' - 'rolname' - 'rolpassword' - 'rolconfig' FROM pg_catalog.pg_roles r WHERE r.rolname !~ '^pg_'
 UNION ALL
-SELECT 'membership', m.roleid::regrole::text||' of '||m.member::regrole::text, to_jsonb(bool_or(m.admin_option)) FROM pg_catalog.pg_auth_members m WHERE m.member::regrole::text !~ '^pg_' GROUP BY m.roleid, m.member
+SELECT 'membership', m.roleid::regrole::text||' of '||m.member::regrole::text, jsonb_strip_nulls(jsonb_build_object('admin', bool_or(m.admin_option), 'inherit', bool_or((to_jsonb(m)->>'inherit_option')::boolean), 'set', bool_or((to_jsonb(m)->>'set_option')::boolean))) FROM pg_catalog.pg_auth_members m WHERE m.member::regrole::text !~ '^pg_' GROUP BY m.roleid, m.member
+UNION ALL
+SELECT 'parameter', p.parname, (SELECT jsonb_agg(x.a ORDER BY x.a) FROM (SELECT grantee::regrole::text||'='||privilege_type||CASE WHEN is_grantable THEN '*' ELSE '' END a FROM aclexplode(p.paracl)) x) FROM pg_catalog.pg_parameter_acl p
 )
 SELECT kind, ident, def::text FROM snap
