@@ -285,7 +285,7 @@ impl Part<'_> {
         let mut traces = BTreeMap::new();
         let mut observer = self.stage.observer()?;
         let Ok(tracer) = Tracer::new(&mut observer) else { return Ok(traces) };
-        if !shares_relations(section, &tracer) {
+        if !shares_relations(section, &tracer) || reaches_beyond_the_database(section) {
             return Ok(traces);
         }
         drop(observer);
@@ -358,6 +358,25 @@ fn shares_relations(section: &Section, tracer: &Tracer) -> bool {
         .map(words)
         .collect();
     tracer.names().any(|name| statements.iter().filter(|words| words.contains(name)).count() > 1)
+}
+
+/// Whether a statement may make or change what all databases of a server share, such as roles: done in a
+/// copy of the database, it would be there already when the section itself runs.
+fn reaches_beyond_the_database(section: &Section) -> bool {
+    section.cut.pieces.iter().map(|piece| &section.sql[piece.body.clone()]).any(|sql| {
+        let words = words(sql);
+        let has = |wanted: &[&str]| wanted.iter().any(|word| words.contains(*word));
+        match first_word(sql).as_str() {
+            "grant" | "revoke" => !words.contains("on"),
+            "create" | "alter" | "drop" | "comment" => {
+                let object = sql.split_whitespace().skip(1).find(|word| !word.eq_ignore_ascii_case("on"));
+                let object = object.unwrap_or_default().to_ascii_lowercase();
+                ["role", "user", "group", "database", "tablespace"].contains(&object.as_str())
+            }
+            "do" | "call" => has(&["role", "user", "group", "database", "grant"]),
+            _ => false,
+        }
+    })
 }
 
 fn untraced(error: postgres::Error) -> Error {
