@@ -17,7 +17,6 @@ mod common;
 mod context;
 mod dml;
 mod engine;
-mod grammar;
 mod judge;
 mod levels;
 mod names;

@@ -3,6 +3,7 @@
 pub(crate) mod ast;
 mod cut;
 mod kind;
+mod newer;
 mod parse;
 mod position;
 mod quote;
@@ -11,6 +12,7 @@ mod walk;
 
 pub(crate) use cut::{Comment, Cut, Piece, PieceKind, Unclosed, cut};
 pub(crate) use kind::kind;
+pub(crate) use newer::newer_than;
 pub(crate) use parse::{
     SyntaxError, deparse, expression_text, identifiers, parse, parse_plpgsql, tokens_equal, type_text,
     with_large_stack,

@@ -1,8 +1,9 @@
-//! Text that Postgres does not parse.
+//! Text that Postgres does not parse: none does, or the target's does not yet.
 
 use crate::{
     finding::{Category, Severity},
-    rules::{Check, Context, Rule, Sink, grammar},
+    rules::{Check, Context, Rule, Sink},
+    sql,
 };
 
 pub(in crate::rules) static RULE: Rule = Rule {
@@ -10,20 +11,28 @@ pub(in crate::rules) static RULE: Rule = Rule {
     category: Category::Transaction,
     severity: Severity::Error,
     summary: "does not parse",
-    why: "Postgres refuses the statement, and nothing after it runs.",
-    instead: "Write it as Postgres reads it; the place is where its grammar stopped.",
-    sources: &["https://www.postgresql.org/docs/current/sql-syntax.html"],
+    why: "Postgres refuses the statement, and nothing after it runs. Also what a newer Postgres reads and the \
+          target's does not: set `postgres.version` to the target's.",
+    instead: "Write it as the target's Postgres reads it; the place is where its grammar stopped.",
+    sources: &[
+        "https://www.postgresql.org/docs/current/sql-syntax.html",
+        "https://www.postgresql.org/docs/release/",
+    ],
     peers: &["sq:syntax-error"],
-    given: "create table app.words (id bigint primary key, word text);",
+    given: "create table app.words (id bigint primary key, word text, letters int);",
     bad: &[
         "alter table public.tags ad column a int;",
         "create table app.x (id bigint primary key;",
         "alter table app.words add column lower text generated always as (lower(word)) virtual;",
         "alter table app.words add constraint short check (length(word) < 9) not enforced;",
+        "--: postgres.version = 16\ngrant maintain on app.words to app_reader;",
+        "--: postgres.version = 17\ninsert into app.words (id) values (1) returning new.letters;",
     ],
     good: &[
         "create table app.x (id bigint primary key);",
         "--: postgres.version = 18\nalter table app.words add column lower text generated always as (lower(word)) virtual;",
+        "--: postgres.version = 17\ngrant maintain on app.words to app_reader;",
+        "--: postgres.version = 18\ninsert into app.words (id) values (1) returning new.letters;",
     ],
     checks: &[Check::Elsewhere, Check::Statement(check)],
     ..Rule::BLANK
@@ -31,7 +40,7 @@ pub(in crate::rules) static RULE: Rule = Rule {
 
 /// What parses here, where the newest grammar is known, but not on the target.
 fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
-    let Some(newer) = grammar::too_new(context.node, context.pg) else { return };
+    let Some(newer) = sql::newer_than(context.node, context.pg) else { return };
     let message =
         format!("does not parse on Postgres {}: {} came with {}", context.pg, newer.what, newer.since);
     sink.report(message).help(format!(
