@@ -68,9 +68,9 @@ pub(super) fn read(
     lock: Option<i64>,
 ) -> Result<((Facts, Past), bool), Fault> {
     let mut sql = match lock {
-        None => preamble(settings, false).replace("SET ", "SET LOCAL "),
+        None => preamble(settings, None).replace("SET ", "SET LOCAL "),
         Some(key) => {
-            format!("{}\nSELECT pg_catalog.pg_try_advisory_lock({key}) AS locked;", preamble(settings, false))
+            format!("{}\nSELECT pg_catalog.pg_try_advisory_lock({key}) AS locked;", preamble(settings, None))
         }
     };
     sql.push_str(&look(settings, lock.is_none()));

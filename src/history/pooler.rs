@@ -15,7 +15,7 @@ impl Target<'_> {
         if !self.recognise() || self.facts.transaction_pooler {
             return Ok(());
         }
-        let sql = preamble(&self.settings, self.facts.watches_client);
+        let sql = preamble(&self.settings, Some(&self.facts));
         self.session.execute(&sql).map_err(|fault| unreadable(&self.address, fault))
     }
 

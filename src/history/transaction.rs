@@ -217,10 +217,12 @@ impl Target<'_> {
 
     /// The timeouts that the file or the configuration asks for.
     pub(super) fn timeouts(&self, job: &Job<'_>, set: &str) -> String {
+        let limits = self.facts.server_version_num >= LIMITS_TRANSACTIONS;
         format!(
-            "{set} lock_timeout = {}; {set} statement_timeout = {}; {set} idle_in_transaction_session_timeout = 60000;",
+            "{set} lock_timeout = {}; {set} statement_timeout = {}; {set} idle_in_transaction_session_timeout = 60000;{}",
             job.lock_timeout.unwrap_or(self.settings.lock_timeout).as_millis(),
             job.statement_timeout.unwrap_or(self.settings.statement_timeout).as_millis(),
+            if limits { format!(" {set} transaction_timeout = 0;") } else { String::new() },
         )
     }
 
