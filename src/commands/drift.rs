@@ -95,6 +95,12 @@ fn is_supabase(target: &mut db::Session) -> bool {
     schema.map_or(true, |rows| rows.value().is_some())
 }
 
+/// The target's major version, as it says itself.
+fn major(target: &mut db::Session) -> Option<u32> {
+    let rows = target.rows("SELECT current_setting('server_version_num')").ok()?;
+    Some(rows.value()?.parse::<u32>().ok()? / 10_000)
+}
+
 fn compare(
     session: &Session,
     config: &Config,
@@ -104,6 +110,7 @@ fn compare(
 ) -> Result<Drift, Error> {
     let address = target::address(session)?;
     let mut target = db::connect(&address, "lockkeeper drift")?;
+    let version = major(&mut target).or(config.postgres.version);
     let mut config = config.clone();
     let foreign = config.profile == Profile::Supabase && !is_supabase(&mut target);
     if foreign {
@@ -118,7 +125,7 @@ fn compare(
         change: BTreeSet::new(),
         mode: ShadowMode::Required,
         url: shadow_url.map(Secret::new),
-        version: None,
+        version,
         cache,
         assertions: false,
         progress: &|line| session.say(line),

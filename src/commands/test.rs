@@ -53,7 +53,7 @@ pub(super) fn run(args: &Args, session: &mut Session) -> Result<u8, Error> {
         // The document on stdout must say that nothing was verified, so that is no error here.
         mode: ShadowMode::Auto,
         url: args.shadow_url.clone().map(Secret::new),
-        version: args.pg_version,
+        version: config.postgres.target(args.pg_version, None)?,
         cache: !args.no_cache,
         assertions: true,
         progress: &|line| session.say(line),

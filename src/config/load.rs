@@ -17,6 +17,9 @@ const DEFAULT_FILE: &str = "lockkeeper.toml";
 /// Major versions of Postgres whose behaviour is known here.
 pub(crate) const KNOWN_VERSIONS: std::ops::RangeInclusive<u32> = 10..=18;
 
+/// The target's major version where nobody says it: that of most Supabase projects.
+pub(crate) const DEFAULT_VERSION: u32 = 15;
+
 /// The tables and the key that a complaint is about.
 type Key = &'static [&'static str];
 

@@ -10,11 +10,11 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use glob::matches as glob_matches;
-pub(crate) use load::KNOWN_VERSIONS;
+pub(crate) use load::{DEFAULT_VERSION, KNOWN_VERSIONS};
 pub(crate) use nearest::nearest;
 pub(crate) use units::{bytes, duration};
 
-use crate::finding::Severity;
+use crate::{error::Error, finding::Severity};
 
 /// The effective configuration (contract, section 7).
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Default)]
@@ -96,6 +96,28 @@ pub(crate) struct Migrations {
 pub(crate) struct Postgres {
     /// Major version of the target; `None`: asked of it, else 15.
     pub(crate) version: Option<u32>,
+}
+
+impl Postgres {
+    /// The target's version: given on the command line, configured, or seen elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// If it is one whose behaviour is not known here.
+    pub(crate) fn target(&self, given: Option<u32>, seen: Option<u32>) -> Result<Option<u32>, Error> {
+        let version = given.or(self.version).or(seen);
+        match version.filter(|version| !KNOWN_VERSIONS.contains(version)) {
+            None => Ok(version),
+            Some(version) => Err(Error::usage(
+                format!(
+                    "Postgres {version} is not known here: {} to {} are",
+                    KNOWN_VERSIONS.start(),
+                    KNOWN_VERSIONS.end()
+                ),
+                "Give the major version of the target, such as `--pg-version 15`.",
+            )),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]

@@ -1,7 +1,7 @@
 //! A migration held in strings, and what is wrong with it.
 
 use crate::{
-    config::Config,
+    config::{Config, DEFAULT_VERSION},
     finding::{Finding, Place, Severity},
     migration::{Content, Entry, Folder, Migration, MigrationSet},
     rules::{self, Base, Input},
@@ -82,9 +82,6 @@ impl Validation {
         it
     }
 }
-
-/// Postgres' major version where nobody says another (contract, section 7).
-const DEFAULT_VERSION: u32 = 15;
 
 fn told(finding: &Finding) -> String {
     let Place { file, line, column, .. } = &finding.place;

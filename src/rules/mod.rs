@@ -66,6 +66,9 @@ pub(crate) struct Rule {
     pub(crate) takes: Option<LockMode>,
     /// Whether the pattern writes the table anew. Measured likewise.
     pub(crate) rewrites: bool,
+    /// Whether Postgres refuses the pattern. Measured likewise.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the tests hold the examples to it"))]
+    pub(crate) refused: bool,
     /// Schema in place before the examples run (besides the platform's).
     pub(crate) given: &'static str,
     /// Each fires this rule, and no other above `info` save those in `also`.
@@ -104,6 +107,7 @@ impl Rule {
         peers: &[],
         takes: None,
         rewrites: false,
+        refused: false,
         given: "",
         bad: &[],
         good: &[],

@@ -43,18 +43,36 @@ const USUAL: &[&str] = &[
 ];
 
 impl Binaries {
-    /// The installation to use: that of `LOCKKEEPER_POSTGRES_BIN`, else one of the wanted major
-    /// version, else the newest of at least `oldest`.
-    pub(crate) fn find(env: &Env, wanted: Option<u32>, oldest: u32) -> Result<Self, Error> {
+    /// The installation to use: that of `LOCKKEEPER_POSTGRES_BIN`, else, of those of at least
+    /// `oldest`, the one nearest to the wanted major version.
+    pub(crate) fn find(env: &Env, wanted: u32, oldest: u32) -> Result<Self, Error> {
         if let Some(given) = env.get(VARIABLE) {
-            return Self::at(Path::new(given)).ok_or_else(|| {
-                Error::unreachable(
-                    format!("{VARIABLE} names {given}, where there are no usable `postgres` and `initdb`"),
-                    "Set it to the `bin` folder of a Postgres server installation, or unset it.",
-                    None,
-                )
-            });
+            return Self::given(given, oldest);
         }
+        let (usable, old): (Vec<Self>, Vec<Self>) =
+            Self::installed(env).into_iter().partition(|one| one.major >= oldest);
+        nearest(usable, wanted).ok_or_else(|| missing(&old, wanted.max(oldest), oldest))
+    }
+
+    fn given(folder: &str, oldest: u32) -> Result<Self, Error> {
+        let remedy = "Set it to the `bin` folder of a Postgres server installation, or unset it.";
+        let found = Self::at(Path::new(folder)).ok_or_else(|| {
+            let what =
+                format!("{VARIABLE} names {folder}, where there are no usable `postgres` and `initdb`");
+            Error::unreachable(what, remedy, None)
+        })?;
+        if found.major < oldest {
+            let what = format!(
+                "{VARIABLE} names Postgres {}; the shadow database needs {oldest} or newer",
+                found.version
+            );
+            return Err(Error::unreachable(what, remedy, None));
+        }
+        Ok(found)
+    }
+
+    /// Every installation that looking finds: what is in PATH comes first.
+    pub(super) fn installed(env: &Env) -> Vec<Self> {
         let mut found: Vec<Self> = Vec::new();
         for candidate in candidates(env) {
             // Before the programs are asked: several ways lead to the same folder.
@@ -64,15 +82,11 @@ impl Binaries {
                 found.push(binaries);
             }
         }
-        let (usable, old): (Vec<Self>, Vec<Self>) = found.into_iter().partition(|one| one.major >= oldest);
-        usable
-            .into_iter()
-            .max_by_key(|one| (Some(one.major) == wanted, one.major))
-            .ok_or_else(|| missing(&old, wanted, oldest))
+        found
     }
 
     /// The installation whose `postgres` lies in `folder` (or is `folder` itself).
-    fn at(folder: &Path) -> Option<Self> {
+    pub(super) fn at(folder: &Path) -> Option<Self> {
         let program = if folder.is_dir() { folder.join("postgres") } else { folder.to_path_buf() };
         let bin = fs::canonicalize(program).ok()?.parent()?.to_path_buf();
         if !bin.join("initdb").exists() {
@@ -85,6 +99,12 @@ impl Binaries {
         let (share, lib) = folders_of(&bin)?;
         Some(Self { bin, share, lib, version, major })
     }
+}
+
+/// Of the same version, or as few major versions away as can be. Between an older and a newer one, the
+/// newer: it knows what the target knows.
+fn nearest(found: Vec<Binaries>, wanted: u32) -> Option<Binaries> {
+    found.into_iter().min_by_key(|one| (one.major.abs_diff(wanted), one.major < wanted))
 }
 
 /// Where the SQL files and the modules of an installation lie: it says so itself, else by layout.
@@ -141,7 +161,7 @@ fn output(command: &mut Command) -> Option<String> {
     String::from_utf8(output.stdout).ok()
 }
 
-fn missing(old: &[Binaries], wanted: Option<u32>, oldest: u32) -> Error {
+fn missing(old: &[Binaries], wanted: u32, oldest: u32) -> Error {
     let what = match old.iter().map(|one| one.version.as_str()).max() {
         Some(version) => format!(
             "the only Postgres on this machine is {version}; the shadow database needs {oldest} or newer"
@@ -149,7 +169,7 @@ fn missing(old: &[Binaries], wanted: Option<u32>, oldest: u32) -> Error {
         None => "there is no Postgres server on this machine to run the shadow database with".to_owned(),
     };
     let remedy = if cfg!(target_os = "macos") {
-        format!("Run `brew install postgresql@{}`", wanted.unwrap_or(oldest).max(oldest))
+        format!("Run `brew install postgresql@{wanted}`")
     } else {
         "Run `sudo apt-get update && sudo apt-get install -y postgresql`".to_owned()
     };
@@ -222,14 +242,37 @@ mod tests {
     #[test]
     fn a_wrong_folder_is_named() {
         let env = Env::new([(VARIABLE.into(), "/nowhere/bin".into())]);
-        let error = Binaries::find(&env, None, 15).unwrap_err();
+        let error = Binaries::find(&env, 15, 15).unwrap_err();
         assert!(error.to_string().contains("/nowhere/bin"), "{error}");
         assert_eq!(error.exit_code(), 3);
     }
 
     #[test]
     fn finds_an_installation() {
-        let found = Binaries::find(&Env::default(), None, 15).unwrap();
+        let found = Binaries::find(&Env::default(), 15, 15).unwrap();
         assert!(found.major >= 15 && found.share.join("postgres.bki").exists());
+        let env = Env::new([(VARIABLE.into(), found.bin.clone().into())]);
+        let error = Binaries::find(&env, 15, found.major + 1).unwrap_err().to_string();
+        assert!(error.contains(&format!("names Postgres {}; the shadow", found.version)), "{error}");
+    }
+
+    #[test]
+    fn the_nearest_version_is_taken() {
+        let chosen = |majors: &[u32], wanted| {
+            let found = majors.iter().map(|major| Binaries {
+                bin: PathBuf::new(),
+                share: PathBuf::new(),
+                lib: PathBuf::new(),
+                version: major.to_string(),
+                major: *major,
+            });
+            nearest(found.collect(), wanted).map(|one| one.major)
+        };
+        assert_eq!(chosen(&[15, 16, 18], 16), Some(16));
+        assert_eq!(chosen(&[18, 15], 17), Some(18));
+        assert_eq!(chosen(&[15, 18], 16), Some(15));
+        assert_eq!(chosen(&[15, 17], 16), Some(17));
+        assert_eq!(chosen(&[18, 16], 10), Some(16));
+        assert_eq!(chosen(&[], 15), None);
     }
 }

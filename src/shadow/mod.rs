@@ -24,6 +24,8 @@ mod template;
 #[cfg(test)]
 mod tests;
 mod tree;
+#[cfg(test)]
+pub(crate) mod versions;
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -35,7 +37,7 @@ pub(crate) use binaries::Binaries;
 pub(crate) use server::Server;
 
 use crate::{
-    config::{Config, Profile, ShadowMode},
+    config::{Config, DEFAULT_VERSION, Profile, ShadowMode},
     db::Session,
     env::Env,
     error::Error,
@@ -156,19 +158,15 @@ fn open(request: &Request<'_>, notes: &mut Vec<String>) -> Result<(Stage, Notes)
     let supabase = matches!(profile, template::Profile::Supabase { .. });
     let schema = base_schema(request)?;
     let history = base(request);
+    let target = request.version.or(config.postgres.version);
     if let Some(url) = &request.url {
         let stage = given::open(url, profile, config.shadow.timeout)?;
+        notes.extend(other_version(&stage.major.to_string(), stage.major, target));
         let done = replay(request, &stage, schema.as_deref(), &history, Notes::default())?;
         return Ok((stage, done));
     }
-    let wanted = request.version.or(config.postgres.version);
-    let binaries = Binaries::find(request.env, wanted, OLDEST)?;
-    if let Some(wanted) = wanted.filter(|wanted| *wanted != binaries.major) {
-        notes.push(format!(
-            "rehearsed on Postgres {}; the target runs {wanted}, which is not installed here",
-            binaries.version
-        ));
-    }
+    let binaries = installed(request.env, target)?;
+    notes.extend(other_version(&binaries.version, binaries.major, target));
     let recipe = Recipe { profile, use_cache: request.cache };
     let keys = keys(&recipe.key(&binaries), schema.as_deref(), &history);
     (request.progress)(&format!("shadow: starting Postgres {}", binaries.version));
@@ -198,6 +196,24 @@ fn open(request: &Request<'_>, notes: &mut Vec<String>) -> Result<(Stage, Notes)
         })?;
     }
     Ok((stage, noted))
+}
+
+/// What to say when the shadow is of another version than the target.
+fn other_version(version: &str, major: u32, target: Option<u32>) -> Option<String> {
+    if target.unwrap_or(DEFAULT_VERSION) == major {
+        return None;
+    }
+    Some(match target {
+        Some(target) => format!(
+            "rehearsed on Postgres {version}, the target is {target}: what differs between them is not verified; install \
+             the server programs of Postgres {target}, or name their folder with {}",
+            binaries::VARIABLE
+        ),
+        None => format!(
+            "rehearsed on Postgres {version}; which one the target runs is not known, and the rules take it for \
+             {DEFAULT_VERSION}: set `postgres.version`, or give `--pg-version`"
+        ),
+    })
 }
 
 /// Keys of the states after the base schema and after each migration of the history; none where
@@ -329,7 +345,7 @@ fn rehearse_on(
 ///
 /// If none are found that are new enough.
 pub(crate) fn installed(env: &Env, wanted: Option<u32>) -> Result<Binaries, Error> {
-    Binaries::find(env, wanted, OLDEST)
+    Binaries::find(env, wanted.unwrap_or(DEFAULT_VERSION), OLDEST)
 }
 
 /// The differences between a target and what its migrations give on a shadow.

@@ -69,11 +69,9 @@ impl Server {
     /// An empty plain server: database and role `postgres`, and the superuser [`Server::admin`].
     /// For tests of other rooms, which connect by [`Server::connect`] or [`Server::url`].
     #[cfg(test)]
-    pub(crate) fn plain() -> Self {
-        let env = Env::new(std::env::vars_os());
-        let binaries = Binaries::find(&env, None, 15).unwrap();
+    pub(crate) fn plain(binaries: &Binaries) -> Self {
         let recipe = template::Recipe { profile: template::Profile::Postgres, use_cache: true };
-        Self::from_recipe(&env, &binaries, &recipe, &[]).unwrap().0
+        Self::from_recipe(&Env::new(std::env::vars_os()), binaries, &recipe, &[]).unwrap().0
     }
 
     /// A server in the state that `recipe` describes, from the cache where it is there.
@@ -295,11 +293,11 @@ pub(super) fn init(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::versions, *};
 
     #[test]
     fn starts_stops_and_leaves_nothing() {
-        let server = Server::plain();
+        let server = Server::plain(&versions::any());
         let folder = server.folder.path().to_path_buf();
         let mut admin = server.connect(server.admin(), "postgres").unwrap();
         let row = admin.query_one("select rolsuper, current_setting('listen_addresses') from pg_roles where rolname = 'postgres'", &[]).unwrap();
@@ -317,8 +315,9 @@ mod tests {
 
     #[test]
     fn several_at_once() {
+        let binaries = versions::any();
         let servers: Vec<Server> = std::thread::scope(|scope| {
-            let started: Vec<_> = (0..3).map(|_| scope.spawn(Server::plain)).collect();
+            let started: Vec<_> = (0..3).map(|_| scope.spawn(|| Server::plain(&binaries))).collect();
             started.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
         for server in &servers {

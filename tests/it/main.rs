@@ -20,5 +20,6 @@ mod steps;
 mod support;
 mod targets;
 mod tidy;
+mod versions;
 mod walk;
 mod webhook;

@@ -13,7 +13,7 @@ use std::{
 
 use super::{Format, Session};
 use crate::{
-    config::{Config, KNOWN_VERSIONS, ShadowMode},
+    config::{Config, DEFAULT_VERSION, ShadowMode},
     error::Error,
     finding::{Finding, Severity},
     github::event,
@@ -145,7 +145,9 @@ pub(super) fn report(
     let fail_on = fail_on(&args.fail_on)?;
     let mode = mode(args.shadow.as_deref(), &config)?;
     let stats = args.stats.as_deref().map(|path| read_stats(session.root(), path)).transpose()?;
-    let pg = version(args.pg_version, &config, stats.as_ref())?;
+    let seen = stats.as_ref().and_then(|stats| stats.postgres_version);
+    let target = config.postgres.target(args.pg_version, seen)?;
+    let pg = target.unwrap_or(DEFAULT_VERSION);
     let change = Change::choose(args, session, &config, changed)?;
 
     let outcome = shadow::rehearse(&shadow::Request {
@@ -157,7 +159,7 @@ pub(super) fn report(
         // A required shadow that is missing is in the report, beside what was found without it.
         mode: if mode == ShadowMode::Required { ShadowMode::Auto } else { mode },
         url: args.shadow_url.clone().map(Secret::new),
-        version: Some(pg),
+        version: target,
         cache: !args.no_cache,
         assertions: false,
         progress: &|line| log::info!("{line}"),
@@ -307,20 +309,6 @@ fn mode(given: Option<&str>, config: &Config) -> Result<ShadowMode, Error> {
             Err(Error::usage(format!("`--shadow {other}` is no mode"), "Write auto, required or off."))
         }
     }
-}
-
-/// The target's version: asked for, configured, seen when the statistics were taken, else 15.
-fn version(given: Option<u32>, config: &Config, stats: Option<&Stats>) -> Result<u32, Error> {
-    let version =
-        given.or(config.postgres.version).or(stats.and_then(|stats| stats.postgres_version)).unwrap_or(15);
-    if KNOWN_VERSIONS.contains(&version) {
-        return Ok(version);
-    }
-    let (first, last) = (KNOWN_VERSIONS.start(), KNOWN_VERSIONS.end());
-    Err(Error::usage(
-        format!("Postgres {version} is not known here: {first} to {last} are"),
-        "Give the major version of the target, such as `--pg-version 15`.",
-    ))
 }
 
 fn read_stats(root: &Path, path: &str) -> Result<Stats, Error> {

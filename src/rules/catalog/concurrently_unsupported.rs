@@ -28,6 +28,7 @@ pub(super) static RULE: Rule = Rule {
         "https://www.postgresql.org/docs/current/sql-refreshmaterializedview.html",
     ],
     peers: &["sfm:blocking-mat-view-refresh"],
+    refused: true,
     given: "create table public.orders (id bigint primary key, note text, code text);
             alter table public.orders enable row level security;
             create index orders_note_idx on public.orders (note);

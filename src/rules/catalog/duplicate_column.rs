@@ -16,6 +16,7 @@ pub(super) static RULE: Rule = Rule {
     why: "Postgres refuses the statement (SQLSTATE 42701 or 42601).",
     instead: "Name each column once.",
     peers: &["sq:ban-duplicate-column-assignments", "pgr:general/duplicate-column"],
+    refused: true,
     given: "create table public.orders (id bigint primary key, note text);
             alter table public.orders enable row level security;",
     bad: &[

@@ -33,6 +33,7 @@ pub(super) static RULE: Rule = Rule {
         "pgm:PGM003",
         "bb:statement_non_transactional",
     ],
+    refused: true,
     given: "create table public.orders (id bigint primary key, note text);
             alter table public.orders enable row level security;
             create index orders_note_idx on public.orders (note);

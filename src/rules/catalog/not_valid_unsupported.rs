@@ -26,6 +26,7 @@ pub(super) static RULE: Rule = Rule {
         "https://www.postgresql.org/docs/release/18.0/",
     ],
     peers: &[],
+    refused: true,
     given: "create table public.orders (id bigint primary key, total int);
             alter table public.orders enable row level security;
             create table app.hits (id bigint not null, at date not null) partition by range (at);",

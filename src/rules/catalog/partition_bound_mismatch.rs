@@ -17,6 +17,7 @@ pub(super) static RULE: Rule = Rule {
     instead: "Give a bound of the parent's strategy that overlaps no other partition.",
     sources: &["https://www.postgresql.org/docs/current/sql-createtable.html#SQL-CREATETABLE-PARTITION"],
     peers: &["sfm:partition-strategy-mismatch"],
+    refused: true,
     given: "create table app.days (id bigint not null, day date not null, primary key (id, day)) partition by range (day);
             create table app.days_2025 partition of app.days for values from ('2025-01-01') to ('2026-01-01');",
     bad: &[

@@ -18,6 +18,7 @@ pub(super) static RULE: Rule = Rule {
               with IF EXISTS first.",
     sources: &["https://www.postgresql.org/docs/current/sql-createpolicy.html"],
     peers: &[],
+    refused: true,
     given: "create table public.docs (id bigint primary key);
             alter table public.docs enable row level security;
             create policy docs_read on public.docs for select to authenticated using (id > 0);",

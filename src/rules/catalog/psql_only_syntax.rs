@@ -14,6 +14,7 @@ pub(in crate::rules) static RULE: Rule = Rule {
     instead: "Write the rows as INSERT statements, put the SQL of an included file in its place, and delete the `\\restrict` lines that pg_dump writes.",
     sources: &["https://www.postgresql.org/docs/current/app-psql.html"],
     peers: &[],
+    refused: true,
     bad: &[
         "\\restrict abc\nselect 1;",
         "copy public.tags (id) from stdin;\n1\n\\.\n",

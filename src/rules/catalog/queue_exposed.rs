@@ -27,7 +27,7 @@ pub(super) static RULE: Rule = Rule {
     good: &[
         "create table app.jobs (id bigint primary key);",
         "select 1;",
-        "create schema pgmq;\ncreate table pgmq.q_jobs (id bigint primary key);\nalter table pgmq.q_jobs enable row level security;",
+        "create schema if not exists pgmq;\ncreate table pgmq.q_jobs (id bigint primary key);\nalter table pgmq.q_jobs enable row level security;",
     ],
     also: &["empty-migration"],
     checks: &[Check::Change(check)],

@@ -20,6 +20,7 @@ pub(super) static RULE: Rule = Rule {
         "https://www.postgresql.org/docs/current/sql-createfunction.html",
     ],
     peers: &["sfm:broken-compute"],
+    refused: true,
     given: "create table app.people (id bigint primary key, name text, mail text);
             create view app.names as select id, name from app.people;
             create function app.plus(a int, b int) returns int language sql immutable set search_path = '' as 'select a + b';",

@@ -4,7 +4,7 @@
 //! `base.edited`); a line `-- next file [NAME]` begins another file of the same change.
 
 use crate::{
-    config::{Config, Level},
+    config::{Config, DEFAULT_VERSION, Level},
     migration::{Content, Entry, Folder, Migration, MigrationSet},
     rules::{Base, Input, Judged, Rule, judge},
     stats::Stats,
@@ -75,7 +75,7 @@ impl Example {
             change: &change,
             base: &self.base,
             config: &self.config,
-            pg: self.config.postgres.version.unwrap_or(15),
+            pg: self.config.postgres.version.unwrap_or(DEFAULT_VERSION),
             stats: self.stats.as_ref(),
             problems: &set.problems,
             rehearsals: None,

@@ -19,7 +19,8 @@ alter default privileges in schema public grant all on tables to anon, authentic
 alter default privileges in schema public grant all on functions to anon, authenticated, service_role;
 alter default privileges in schema public grant all on sequences to anon, authenticated, service_role;
 create table auth.users (
-  id uuid primary key, email text unique, raw_user_meta_data jsonb, raw_app_meta_data jsonb
+  id uuid primary key, email text unique, phone text unique, created_at timestamptz default now(),
+  raw_user_meta_data jsonb, raw_app_meta_data jsonb
 );
 create function auth.uid() returns uuid language sql stable as $$
   select nullif(current_setting('request.jwt.claim.sub', true), '')::uuid
@@ -38,6 +39,14 @@ create table storage.objects (
 );
 alter table storage.buckets enable row level security;
 alter table storage.objects enable row level security;
+create schema vault;
+create function vault.create_secret(secret text, name text default null, description text default '') returns uuid
+  language sql as 'select gen_random_uuid()';
+create schema pgmq;
+create function pgmq.create(name text) returns void language plpgsql as $$
+  begin execute format('create table pgmq.%I (id bigint primary key)', 'q_' || lower(name)); end
+$$;
+create function pgmq.create_non_partitioned(name text) returns void language sql as 'select pgmq.create(name)';
 create publication supabase_realtime;
 -- Another name for the only access method that Postgres itself has.
 create access method columnar type table handler heap_tableam_handler;

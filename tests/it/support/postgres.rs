@@ -37,22 +37,49 @@ pub struct Server {
 /// The run's server, started on first use.
 pub fn server() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
-    SERVER.get_or_init(start)
+    SERVER.get_or_init(|| start(&bin(), ""))
+}
+
+/// A server of each Postgres that is there beside the run's own: the system's, and those that
+/// `scripts/setup` gets. Which ones those are, the test `tests_ran_on_these_versions` says.
+pub fn other_servers() -> Vec<Server> {
+    let fetched = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/postgres");
+    let own = fs::canonicalize(bin()).ok();
+    let mut bins = installed(Path::new("/usr/lib/postgresql"));
+    bins.retain(|(_, bin)| fs::canonicalize(bin).ok() != own);
+    for (major, bin) in installed(&fetched) {
+        if !bins.iter().any(|(known, _)| *known == major) && starts(&bin) {
+            bins.push((major, bin));
+        }
+    }
+    bins.iter().map(|(major, bin)| start(bin, &format!("-{major}"))).collect()
+}
+
+/// Whether the programs are for this machine, and may be run by whom the server runs as.
+fn starts(bin: &Path) -> bool {
+    let version = unprivileged(&bin.join("postgres")).arg("--version").stdout(Stdio::null()).status();
+    version.is_ok_and(|status| status.success())
 }
 
 /// An empty database, dropped with the value.
 #[derive(Debug)]
 pub struct Database {
     pub name: String,
+    server: Server,
 }
 
 impl Database {
     pub fn create() -> Self {
+        Self::create_on(server())
+    }
+
+    pub fn create_on(server: &Server) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("t{}_{count}", std::process::id());
-        admin().batch_execute(&format!("CREATE DATABASE {name}")).expect("a database of the test's own");
-        Self { name }
+        let created = connect(server, "postgres").batch_execute(&format!("CREATE DATABASE {name}"));
+        created.expect("a database of the test's own");
+        Self { name, server: server.clone() }
     }
 
     /// A copy of a database that nobody is connected to.
@@ -72,7 +99,7 @@ impl Database {
 
     /// Address over loopback TCP.
     pub fn url(&self) -> String {
-        self.url_on(server().port)
+        self.url_on(self.server.port)
     }
 
     /// Address through something that listens on another port.
@@ -82,12 +109,12 @@ impl Database {
 
     /// Address over the Unix socket.
     pub fn socket_url(&self) -> String {
-        let server = server();
-        format!("postgresql://postgres@/{}?host={}&port={}", self.name, server.socket.display(), server.port)
+        let Server { socket, port, .. } = &self.server;
+        format!("postgresql://postgres@/{}?host={}&port={port}", self.name, socket.display())
     }
 
     pub fn client(&self) -> Client {
-        connect(&self.name)
+        connect(&self.server, &self.name)
     }
 
     pub fn execute(&self, sql: &str) {
@@ -114,16 +141,12 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        let _ = admin().batch_execute(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name));
+        let drop = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
+        let _ = connect(&self.server, "postgres").batch_execute(&drop);
     }
 }
 
-fn admin() -> Client {
-    connect("postgres")
-}
-
-fn connect(database: &str) -> Client {
-    let server = server();
+fn connect(server: &Server, database: &str) -> Client {
     Config::new()
         .host_path(&server.socket)
         .port(server.port)
@@ -138,15 +161,7 @@ fn bin() -> PathBuf {
     if let Some(bin) = std::env::var_os("LOCKKEEPER_POSTGRES_BIN") {
         return bin.into();
     }
-    let mut versions: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin"))))
-        .filter(|(_, bin): &(u32, PathBuf)| bin.join("initdb").exists())
-        .collect();
-    versions.sort();
-    if let Some((_, bin)) = versions.pop() {
+    if let Some((_, bin)) = installed(Path::new("/usr/lib/postgresql")).pop() {
         return bin;
     }
     let output =
@@ -154,28 +169,42 @@ fn bin() -> PathBuf {
     PathBuf::from(String::from_utf8_lossy(&output.stdout).trim())
 }
 
-fn start() -> Server {
+/// Major versions and folders of the server programs in `<folder>/<major>/bin`, oldest first.
+fn installed(folder: &Path) -> Vec<(u32, PathBuf)> {
+    let mut versions: Vec<(u32, PathBuf)> = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin"))))
+        .filter(|(_, bin): &(u32, PathBuf)| bin.join("initdb").exists())
+        .collect();
+    versions.sort();
+    versions
+}
+
+/// The server of the programs in `bin`; `suffix` tells the run's servers apart.
+fn start(bin: &Path, suffix: &str) -> Server {
     let run = if std::env::var_os("NEXTEST_RUN_ID").is_some() {
         std::os::unix::process::parent_id()
     } else {
         std::process::id()
     };
     // Short, because the path of a Unix socket has room for about a hundred bytes only.
-    let home = Path::new("/tmp").join(format!("lk-it-{run}"));
+    let home = Path::new("/tmp").join(format!("lk-it-{run}{suffix}"));
     fs::create_dir_all(&home).expect("a folder for the test server");
     let lock = fs::File::create(home.join("lock")).expect("the lock file");
     lock.lock().expect("the lock");
-    let (bin, ready) = (bin(), home.join("ready"));
+    let ready = home.join("ready");
     let port = match fs::read_to_string(&ready) {
         Ok(port) => port.trim().parse().expect("a port"),
         Err(_) => {
-            watch(&home, run, &bin);
-            let port = boot(&home, &bin);
+            watch(&home, run, bin);
+            let port = boot(&home, bin);
             fs::write(&ready, port.to_string()).expect("the ready file");
             port
         }
     };
-    Server { port, root_certificate: home.join("root.crt"), socket: home, bin }
+    Server { port, root_certificate: home.join("root.crt"), socket: home, bin: bin.to_path_buf() }
 }
 
 /// Makes the cluster and starts it. Returns its port.
