@@ -324,10 +324,7 @@ impl<'a> Target<'a> {
         if self.facts.transaction_pooler {
             return String::new();
         }
-        format!(
-            "{RESET} DEALLOCATE ALL; DISCARD SEQUENCES; {}",
-            preamble(&self.settings, Some(&self.facts))
-        )
+        format!("{RESET} DEALLOCATE ALL; DISCARD SEQUENCES; {}", preamble(&self.settings, Some(&self.facts)))
     }
 }
 

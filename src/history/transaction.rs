@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     blockers,
-    connection::{RESET, Target},
+    connection::{LIMITS_TRANSACTIONS, RESET, Target},
     guard,
     job::Job,
     lock,
