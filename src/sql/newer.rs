@@ -8,9 +8,9 @@
 use super::{
     ast::{
         AlterTableCmd, AlterTableType, ColumnDef, ConstrType, Constraint, CteMaterialize, MergeMatchKind,
-        Node, NodeEnum, NodeRef, PublicationObjSpecType, ReturningClause, string,
+        Node, NodeEnum, NodeRef, PublicationObjSpecType, RangeVar, ReturningClause, string,
     },
-    walk::walk,
+    walk::{walk, walk_all},
 };
 
 /// Something that a statement says, and the first major version that reads it.
@@ -230,15 +230,22 @@ fn query(node: NodeRef<'_>, add: Add<'_>) {
         NodeRef::RangeSubselect(range) if range.alias.is_none() => {
             add("a subquery in FROM without a name", 16)
         }
-        NodeRef::InsertStmt(insert) => returning(insert.returning_clause.as_ref(), add),
-        NodeRef::UpdateStmt(update) => returning(update.returning_clause.as_ref(), add),
-        NodeRef::DeleteStmt(delete) => returning(delete.returning_clause.as_ref(), add),
+        NodeRef::InsertStmt(insert) => {
+            returning(insert.returning_clause.as_ref(), insert.relation.as_ref(), &[], add);
+        }
+        NodeRef::UpdateStmt(update) => {
+            returning(update.returning_clause.as_ref(), update.relation.as_ref(), &update.from_clause, add);
+        }
+        NodeRef::DeleteStmt(delete) => {
+            returning(delete.returning_clause.as_ref(), delete.relation.as_ref(), &delete.using_clause, add);
+        }
         NodeRef::MergeStmt(merge) => {
             add("MERGE", 15);
             if merge.returning_clause.is_some() {
                 add("MERGE … RETURNING", 17);
             }
-            returning(merge.returning_clause.as_ref(), add);
+            let source: Vec<Node> = merge.source_relation.iter().map(|source| (**source).clone()).collect();
+            returning(merge.returning_clause.as_ref(), merge.relation.as_ref(), &source, add);
         }
         NodeRef::MergeWhenClause(when)
             if when.match_kind() == MergeMatchKind::MergeWhenNotMatchedBySource =>
@@ -247,8 +254,12 @@ fn query(node: NodeRef<'_>, add: Add<'_>) {
         }
         NodeRef::JsonTable(_) => add("JSON_TABLE", 17),
         NodeRef::JsonFuncExpr(_) => add("JSON_EXISTS, JSON_VALUE and JSON_QUERY", 17),
-        NodeRef::JsonParseExpr(_) | NodeRef::JsonScalarExpr(_) | NodeRef::JsonSerializeExpr(_) => {
-            add("JSON(), JSON_SCALAR and JSON_SERIALIZE", 17);
+        // `json(x)` alone is a cast to the older ones.
+        NodeRef::JsonParseExpr(parse) if parse.unique_keys || parse.output.is_some() => {
+            add("options of JSON()", 17)
+        }
+        NodeRef::JsonScalarExpr(_) | NodeRef::JsonSerializeExpr(_) => {
+            add("JSON_SCALAR and JSON_SERIALIZE", 17)
         }
         NodeRef::JsonIsPredicate(_) => add("IS JSON", 16),
         NodeRef::JsonObjectConstructor(_)
@@ -260,24 +271,41 @@ fn query(node: NodeRef<'_>, add: Add<'_>) {
     }
 }
 
-/// `RETURNING WITH (OLD AS o)`, and `old.x` in it: before 18 no table is called so.
-fn returning(clause: Option<&ReturningClause>, add: Add<'_>) {
+/// `RETURNING WITH (OLD AS o)`, and `old.x` in it where nothing in the statement is called so.
+fn returning(clause: Option<&ReturningClause>, target: Option<&RangeVar>, others: &[Node], add: Add<'_>) {
     let Some(clause) = clause else { return };
-    let mut old_or_new = !clause.options.is_empty();
-    for expression in nodes(&clause.exprs) {
-        walk(expression, &mut |node| {
-            if let NodeRef::ColumnRef(column) = node
-                && column.fields.len() > 1
-                && matches!(column.fields.first().and_then(string), Some("old" | "new"))
-            {
-                old_or_new = true;
+    if !clause.options.is_empty() {
+        return add("OLD and NEW in RETURNING", 18);
+    }
+    let mut called: Vec<&str> = target.map(name).into_iter().collect();
+    walk_all(others, &mut |node| {
+        match node {
+            NodeRef::RangeVar(range) => called.push(name(range)),
+            NodeRef::RangeSubselect(range) => {
+                called.extend(range.alias.iter().map(|alias| alias.aliasname.as_str()))
             }
-            true
-        });
-    }
-    if old_or_new {
-        add("OLD and NEW in RETURNING", 18);
-    }
+            NodeRef::RangeFunction(range) => {
+                called.extend(range.alias.iter().map(|alias| alias.aliasname.as_str()))
+            }
+            _ => {}
+        }
+        true
+    });
+    walk_all(&clause.exprs, &mut |node| {
+        if let NodeRef::ColumnRef(column) = node
+            && column.fields.len() > 1
+            && let Some(table @ ("old" | "new")) = column.fields.first().and_then(string)
+            && !called.contains(&table)
+        {
+            add("OLD and NEW in RETURNING", 18);
+        }
+        true
+    });
+}
+
+/// What the rest of a statement calls a table.
+fn name(range: &RangeVar) -> &str {
+    range.alias.as_ref().map_or(range.relname.as_str(), |alias| alias.aliasname.as_str())
 }
 
 #[cfg(test)]
@@ -302,6 +330,11 @@ mod tests {
             (0, "create table t (c int check (c > 0) not null, foreign key (c) references u deferrable)"),
             (0, "insert into t values (1) on conflict do nothing returning id"),
             (0, "alter table t alter c set not null, alter constraint k deferrable"),
+            (0, "update t as old set a = 1 returning old.a"),
+            (
+                0,
+                "delete from t using u as new where new.a = t.a returning new.a, json('{}'), json_object('{a,1}')",
+            ),
             (11, "create index i on t (a) include (b)"),
             (12, "alter table t add c int generated always as (a * 2) stored"),
             (14, "alter table t detach partition p concurrently"),
