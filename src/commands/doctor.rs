@@ -54,14 +54,14 @@ impl Finding {
 
 /// Runs the command.
 pub(super) fn run(_args: &Args, session: &mut Session) -> Result<u8, Error> {
-    let (mut findings, reached) = match database(session) {
-        Ok(findings) => (findings, 0),
+    let (mut findings, version, reached) = match database(session) {
+        Ok((findings, version)) => (findings, Some(version), 0),
         Err(error @ Error::Unreachable { .. }) => {
-            (vec![Finding::failed(error.to_string(), error.remedy())], error.exit_code())
+            (vec![Finding::failed(error.to_string(), error.remedy())], None, error.exit_code())
         }
         Err(error) => return Err(error),
     };
-    findings.push(binaries(session)?);
+    findings.push(binaries(session, version)?);
     findings.push(github(session));
     if session.json() {
         session.print_json(&Document { schema: 1, checks: &findings });
@@ -78,13 +78,22 @@ pub(super) fn run(_args: &Args, session: &mut Session) -> Result<u8, Error> {
     Ok(reached.max(u8::from(findings.iter().any(|finding| finding.result == "failed"))))
 }
 
-/// The programs that a shadow is made with.
-fn binaries(session: &Session) -> Result<Finding, Error> {
-    let wanted = session.config()?.postgres.version;
+/// The programs that a shadow is made with; `seen` is the target's major version.
+fn binaries(session: &Session, seen: Option<u32>) -> Result<Finding, Error> {
+    let configured = session.config()?.postgres.version;
+    if let (Some(configured), Some(seen)) = (configured, seen)
+        && configured != seen
+    {
+        return Ok(Finding::warning(
+            format!("`postgres.version` is {configured}, the target runs PostgreSQL {seen}"),
+            format!("Set `postgres.version = {seen}`: the rules and the shadow go by it."),
+        ));
+    }
+    let wanted = configured.or(seen);
     Ok(match shadow::installed(&session.env, wanted) {
         Ok(found) if wanted.is_some_and(|wanted| wanted != found.major) => Finding::warning(
             format!(
-                "a shadow would run PostgreSQL {}, the target is to be {}",
+                "a shadow would run PostgreSQL {}, the target runs {}",
                 found.version,
                 wanted.unwrap_or_default()
             ),
@@ -118,8 +127,8 @@ fn github(session: &Session) -> Finding {
     }
 }
 
-/// The target: reachable, encrypted, in session mode, and writable by this role.
-fn database(session: &Session) -> Result<Vec<Finding>, Error> {
+/// The target: reachable, encrypted, in session mode, and writable by this role; and its major version.
+fn database(session: &Session) -> Result<(Vec<Finding>, u32), Error> {
     let config = session.config()?;
     let settings = target::settings(&config, None, None)?;
     let (schema, say) = (settings.schema.clone(), target::say(session));
@@ -198,5 +207,6 @@ fn database(session: &Session) -> Result<Vec<Finding>, Error> {
             "A role that owns the schema is enough, and can break less.",
         ));
     }
-    Ok(findings)
+    let version = facts.server_version_num / 10_000;
+    Ok((findings, version))
 }

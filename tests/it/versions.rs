@@ -36,6 +36,7 @@ fn there_and_back(server: &Server) {
     );
     let doctor = run(&["doctor", "--format", "json"]);
     assert!(doctor.stdout.contains(&format!("PostgreSQL {major}.")), "{doctor:?}");
+    assert!(doctor.stdout.contains("can run a shadow"), "{doctor:?}");
     run(&["up", "--dry-run"]).expect(0);
     let up = run(&["up", "--format", "json"]).expect(0).json();
     assert_eq!(up["applied"].as_array().unwrap().len(), 3, "{major}: {up}");
@@ -56,6 +57,11 @@ fn there_and_back(server: &Server) {
     let test = run(&["test", "--pg-version", &major]).expect(0);
     assert!(test.stdout.contains("3 tested: 3 restored, 0 failed, 0 not verified"), "{test:?}");
     assert!(!test.stdout.contains("the target is"), "{test:?}");
+    project.write("lockkeeper.toml", "profile = \"postgres\"\n[postgres]\nversion = 14\n");
+    let doctor = run(&["doctor"]);
+    let said = format!("`postgres.version` is 14, the target runs PostgreSQL {major}");
+    assert!(doctor.stdout.contains(&said), "{doctor:?}");
+    project.write("lockkeeper.toml", "profile = \"postgres\"\n");
     run(&["down", "--to", "0"]).expect(7);
     let down = run(&["down", "--to", "0", "--allow-data-loss", "--format", "json"]).expect(0).json();
     assert_eq!(down["applied"].as_array().unwrap().len(), 3, "{major}: {down}");
