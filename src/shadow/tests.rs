@@ -100,7 +100,15 @@ impl Case {
 
 /// Rehearses one migration over one of history.
 fn one(history: &str, up: &str, down: Option<&str>) -> Rehearsal {
-    let outcome = Case::new(vec![migration(1, history, None), migration(2, up, down)], 1).run();
+    first(Case::new(vec![migration(1, history, None), migration(2, up, down)], 1).run())
+}
+
+/// As [`one`], on a Postgres of one's choice.
+fn one_on(binaries: &Binaries, history: &str, up: &str, down: Option<&str>) -> Rehearsal {
+    first(Case::new(vec![migration(1, history, None), migration(2, up, down)], 1).run_on(binaries))
+}
+
+fn first(outcome: Outcome) -> Rehearsal {
     assert_eq!(outcome.state, State::Ran, "{outcome:?}");
     outcome.rehearsals.into_iter().next().unwrap()
 }
@@ -167,34 +175,37 @@ fn what_down_forgets_is_said_with_its_repair() {
 
 #[test]
 fn rewrites_and_scans_are_seen() {
-    let found = one(
-        USERS,
-        "alter table public.users alter column id type numeric;
-         alter table public.users alter column email set not null;",
-        None,
-    );
-    assert_eq!(found.failure, None);
-    assert_eq!(found.up[0].rewrites, ["public.users"]);
-    assert_eq!(found.up[1].rewrites, [""; 0]);
-    assert_eq!(found.up[1].scans, ["public.users"]);
-    assert_eq!(found.round_trip, RoundTrip::NotRun);
+    versions::on_each(|binaries| {
+        let up = "alter table public.users alter column id type numeric;
+            alter table public.users alter column email set not null;";
+        let found = one_on(binaries, USERS, up, None);
+        assert_eq!(found.failure, None);
+        assert_eq!(found.up[0].rewrites, ["public.users"]);
+        assert_eq!(found.up[1].rewrites, [""; 0]);
+        assert_eq!(found.up[1].scans, ["public.users"]);
+        assert_eq!(found.round_trip, RoundTrip::NotRun);
+        Vec::new()
+    });
 }
 
 #[test]
 fn concurrently_is_watched_from_outside() {
-    let found = one(
-        USERS,
-        "create index concurrently users_plan on public.users (plan)",
-        Some("drop index concurrently public.users_plan"),
-    );
-    assert_eq!(found.failure, None);
-    assert_eq!(locks(&found, 1), [("public.users".to_owned(), LockMode::ShareUpdateExclusive, true)]);
-    assert_eq!(found.down[0].locks[0].mode, LockMode::ShareUpdateExclusive);
-    assert_eq!(found.round_trip, RoundTrip::Restored);
-    let found = one(USERS, "vacuum full public.users", None);
-    assert_eq!(found.failure, None);
-    assert_eq!(found.up[0].rewrites, ["public.users"]);
-    assert_eq!(locks(&found, 1), [("public.users".to_owned(), LockMode::AccessExclusive, true)]);
+    versions::on_each(|binaries| {
+        let (up, down) = (
+            "create index concurrently users_plan on public.users (plan)",
+            "drop index concurrently public.users_plan",
+        );
+        let found = one_on(binaries, USERS, up, Some(down));
+        assert_eq!(found.failure, None);
+        assert_eq!(locks(&found, 1), [("public.users".to_owned(), LockMode::ShareUpdateExclusive, true)]);
+        assert_eq!(found.down[0].locks[0].mode, LockMode::ShareUpdateExclusive);
+        assert_eq!(found.round_trip, RoundTrip::Restored);
+        let found = one_on(binaries, USERS, "vacuum full public.users", None);
+        assert_eq!(found.failure, None);
+        assert_eq!(found.up[0].rewrites, ["public.users"]);
+        assert_eq!(locks(&found, 1), [("public.users".to_owned(), LockMode::AccessExclusive, true)]);
+        Vec::new()
+    });
 }
 
 #[test]
@@ -288,6 +299,7 @@ fn hostile_sql_is_contained() {
         "drop schema shadow cascade".into(),
         "grant pg_execute_server_program to postgres".into(),
         "grant pg_read_server_files to postgres".into(),
+        "create extension plperlu".into(),
         "create role helper createrole; grant pg_write_server_files to helper".into(),
         "drop database postgres".into(),
         "alter event trigger shadow_refuse_ddl disable".into(),
@@ -297,16 +309,24 @@ fn hostile_sql_is_contained() {
         "create subscription s connection 'host=127.0.0.1 dbname=x password=y' publication p".into(),
         "alter database postgres owner to supabase_admin".into(),
     ];
-    let mut migrations = Vec::new();
-    for (at, sql) in refused.iter().enumerate() {
-        migrations.push(migration(i64::try_from(at).unwrap() + 1, sql, None));
-    }
-    let count = migrations.len();
-    let outcome = Case::new(migrations, count).run();
-    assert_eq!(outcome.rehearsals.len(), count);
-    for (rehearsal, sql) in outcome.rehearsals.iter().zip(&refused) {
-        assert!(rehearsal.failure.is_some(), "was not refused: {sql}");
-    }
+    versions::on_each(|binaries| {
+        let mut migrations = Vec::new();
+        for (at, sql) in refused.iter().enumerate() {
+            migrations.push(migration(i64::try_from(at).unwrap() + 1, sql, None));
+        }
+        let count = migrations.len();
+        let outcome = Case::new(migrations, count).run_on(binaries);
+        let mut wrong = Vec::new();
+        if outcome.rehearsals.len() != count {
+            wrong.push(format!("only {} of {count} were rehearsed", outcome.rehearsals.len()));
+        }
+        for (rehearsal, sql) in outcome.rehearsals.iter().zip(&refused) {
+            if rehearsal.failure.is_none() {
+                wrong.push(format!("was not refused: {sql}"));
+            }
+        }
+        wrong
+    });
     assert!(!Path::new(&format!("{path}.x")).exists());
 }
 

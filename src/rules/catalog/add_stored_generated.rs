@@ -29,12 +29,17 @@ pub(super) static RULE: Rule = Rule {
     ],
     takes: Some(LockMode::AccessExclusive),
     rewrites: true,
-    given: "create table app.people (id bigint primary key, mail text);",
+    given: "create table app.people (
+              id bigint primary key, mail text, short text generated always as (left(mail, 3)) stored
+            );",
     bad: &[
         "alter table app.people add column lower_mail text generated always as (lower(mail)) stored;",
         "alter table app.people add column a int, add column n int generated always as (length(mail)) stored;",
+        "--: postgres.version = 17\nalter table app.people alter column short set expression as (left(mail, 5));",
     ],
     good: &[
+        "--: postgres.version = 18\nalter table app.people add column lower_mail text generated always as (lower(mail)) virtual;",
+        "--: postgres.version = 18\nalter table app.people add column lower_mail text generated always as (lower(mail));",
         "create table app.t (id bigint primary key);\nalter table app.t add column b bigint generated always as (id + 1) stored;",
     ],
     checks: &[Check::Statement(check)],

@@ -49,6 +49,8 @@ pub(super) static RULE: Rule = Rule {
             create table public.orders (id bigint primary key, customer_id bigint);
             alter table public.orders enable row level security;
             create index orders_customer_idx on public.orders (customer_id);
+            create table app.visits (customer_id bigint, day date not null) partition by range (day);
+            create index visits_customer_idx on app.visits (customer_id);
             insert into app.customers values (1);",
     bad: &[
         "alter table public.orders add constraint orders_customer_fk foreign key (customer_id) references app.customers (id);",
@@ -57,6 +59,7 @@ pub(super) static RULE: Rule = Rule {
         "do $$ begin\n  alter table public.orders add foreign key (customer_id) references app.customers;\nend $$;",
     ],
     good: &[
+        "--: postgres.version = 18\nalter table app.visits add constraint visits_customer_fk foreign key (customer_id) references app.customers (id) not valid;\n-- next file\nalter table app.visits validate constraint visits_customer_fk;",
         "alter table public.orders add constraint orders_customer_fk foreign key (customer_id) references app.customers (id) not valid;\n-- next file\nalter table public.orders validate constraint orders_customer_fk;",
         "alter table public.orders add column owner_id bigint references app.customers (id);\ncreate table app.marks (id bigint primary key references public.orders (id));\n-- next file\n-- lockkeeper: transaction off\ndrop index concurrently if exists public.orders_owner_idx;\ncreate index concurrently orders_owner_idx on public.orders (owner_id);",
         "create table app.items (id bigint primary key, order_id bigint);\ncreate index on app.items (order_id);\nalter table app.items add foreign key (order_id) references public.orders (id);",

@@ -53,8 +53,11 @@ pub(super) static RULE: Rule = Rule {
         "alter table public.orders alter column note set not null;",
         "ALTER TABLE orders ALTER kind SET NOT NULL, ALTER COLUMN place SET NOT NULL;",
         "alter table public.orders add column extra text;\nalter table public.orders alter column extra set not null;",
+        "--: postgres.version = 18\nalter table public.orders add constraint note_there not null note;",
+        "--: postgres.version = 18\nalter table public.orders add column twice bigint generated always as (id * 2) not null;",
     ],
     good: &[
+        "--: postgres.version = 18\nalter table public.orders add constraint note_there not null note not valid;\n-- next file\nalter table public.orders validate constraint note_there;\n-- next file\nalter table public.orders alter column note set not null;",
         "alter table public.orders alter column code set not null;",
         "alter table public.orders alter column id set not null;",
         "alter table public.orders add constraint note_nn check (note is not null) not valid;\n-- next file\nalter table public.orders validate constraint note_nn;\n-- next file\nalter table public.orders alter column note set not null, drop constraint note_nn;",
