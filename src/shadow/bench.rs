@@ -21,7 +21,14 @@ impl Bench {
     /// Rehearses a migration, which stays applied unless it failed.
     pub(crate) fn rehearse(&self, migration: &Migration) -> Result<Rehearsal, Error> {
         let base_incomplete = self.noted.missing > 0;
-        let part = Part { stage: &self.stage, migration, fixtures: &[], assertions: false, base_incomplete };
+        let part = Part {
+            stage: &self.stage,
+            migration,
+            fixtures: &[],
+            assertions: false,
+            base_incomplete,
+            target: self.stage.major,
+        };
         part.rehearse()
     }
 

@@ -75,6 +75,13 @@ pub(crate) struct Request<'a> {
     pub(crate) progress: &'a dyn Fn(&str),
 }
 
+impl Request<'_> {
+    /// Major version of the target.
+    fn target(&self) -> Option<u32> {
+        self.version.or(self.config.postgres.version)
+    }
+}
+
 /// What became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum State {
@@ -158,7 +165,7 @@ fn open(request: &Request<'_>, notes: &mut Vec<String>) -> Result<(Stage, Notes)
     let supabase = matches!(profile, template::Profile::Supabase { .. });
     let schema = base_schema(request)?;
     let history = base(request);
-    let target = request.version.or(config.postgres.version);
+    let target = request.target();
     if let Some(url) = &request.url {
         let stage = given::open(url, profile, config.shadow.timeout)?;
         notes.extend(other_version(&stage.major.to_string(), stage.major, target));
@@ -323,6 +330,7 @@ fn rehearse_on(
             fixtures: &own,
             assertions: request.assertions,
             base_incomplete: noted.missing > 0,
+            target: request.target().unwrap_or(DEFAULT_VERSION),
         };
         outcome.rehearsals.push(part.rehearse()?);
     }

@@ -27,6 +27,8 @@ pub(super) struct Part<'a> {
     pub(super) assertions: bool,
     /// Part of the history could not be replayed.
     pub(super) base_incomplete: bool,
+    /// Major version of the target.
+    pub(super) target: u32,
 }
 
 /// What became of one section.
@@ -259,6 +261,13 @@ impl Part<'_> {
             ));
             return Ok(ran);
         }
+        if let Some(newer) = self.too_new(statement) {
+            ran.unverifiable = Some(format!(
+                "{}:{}: {} is read from Postgres {} on, and the shadow is {}: the statement was not run, nor what follows it",
+                section.file.path, place.line, newer.what, newer.since, self.stage.major
+            ));
+            return Ok(ran);
+        }
         let about = Circumstances {
             statement,
             hint,
@@ -277,6 +286,13 @@ impl Part<'_> {
             message,
         });
         Ok(ran)
+    }
+
+    /// What the target reads and the shadow, which is older, does not.
+    fn too_new(&self, statement: &str) -> Option<sql::Newer> {
+        let tree = sql::parse(statement).ok()?;
+        let newer = sql::newer_than(tree.first()?.node.as_ref()?, self.stage.major)?;
+        (newer.since <= self.target).then_some(newer)
     }
 
     /// Traces of the statements of a section each in a transaction of its own, in a copy of the

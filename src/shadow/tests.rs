@@ -208,6 +208,26 @@ fn concurrently_is_watched_from_outside() {
     });
 }
 
+/// No fault of the migration, if the target reads it and only the shadow is too old for it.
+#[test]
+fn what_is_too_new_for_the_shadow_is_not_verified() {
+    let binaries = versions::any();
+    if binaries.major >= 18 {
+        return;
+    }
+    let up = "alter table public.users add twice bigint generated always as (id * 2) virtual";
+    let case = Case::new(vec![migration(1, USERS, None), migration(2, up, None)], 1);
+    let mut env = Case::env();
+    env.set(binaries::VARIABLE, &binaries.bin.to_string_lossy());
+    let outcome = case.run_with(Path::new("/nowhere"), &env, Some(18));
+    assert!(outcome.notes[0].contains("the target is 18"), "{outcome:?}");
+    let found = first(outcome);
+    assert_eq!(found.failure, None);
+    assert!(found.not_verified[0].contains("is read from Postgres 18 on, and the shadow is"), "{found:?}");
+    let found = first(case.run_with(Path::new("/nowhere"), &env, Some(binaries.major)));
+    assert_eq!(found.failure.unwrap().sqlstate, "42601");
+}
+
 #[test]
 fn an_enum_value_used_in_its_file_is_a_step_of_its_own() {
     let found = one(

@@ -12,7 +12,7 @@ mod walk;
 
 pub(crate) use cut::{Comment, Cut, Piece, PieceKind, Unclosed, cut};
 pub(crate) use kind::kind;
-pub(crate) use newer::newer_than;
+pub(crate) use newer::{Newer, newer_than};
 pub(crate) use parse::{
     SyntaxError, deparse, expression_text, identifiers, parse, parse_plpgsql, tokens_equal, type_text,
     with_large_stack,

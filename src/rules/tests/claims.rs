@@ -213,7 +213,8 @@ impl Bench {
 }
 
 /// What an example needs that is no part of Postgres, so that it cannot be run here.
-const NEEDS: &[(&str, &str)] = &[("import foreign schema", "another server")];
+const NEEDS: &[(&str, &str)] =
+    &[("import foreign schema", "another server"), ("from stdin", "psql, which sends the rows")];
 
 /// What is wrong with the bad examples of a rule.
 fn wrong_claims(lab: &mut Lab, rule: &Rule) -> Vec<String> {
