@@ -2,9 +2,12 @@
 //!
 //! `LOCKKEEPER_TEST_POSTGRES=18` narrows them to one while working on it.
 
-use std::path::Path;
+use std::{os::unix::fs::MetadataExt, path::Path};
 
-use super::Binaries;
+use super::{
+    Binaries,
+    binaries::{User, program},
+};
 use crate::env::Env;
 
 /// Those that Supabase has or will have.
@@ -18,9 +21,17 @@ fn of(major: u32, found: &[Binaries]) -> Result<Binaries, &'static str> {
     }
     let fetched = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("target/postgres/{major}/bin"));
     let installed = found.iter().find(|one| one.major == major).cloned();
-    installed
-        .or_else(|| Binaries::at(&fetched).filter(|one| one.major == major))
-        .ok_or("not installed; `scripts/setup` gets it where it can")
+    let installed = installed.or_else(|| Binaries::at(&fetched).filter(|one| one.major == major));
+    let binaries = installed.ok_or("not installed; `scripts/setup` gets it where it can")?;
+    // Below a folder that only root may enter, for example.
+    let file = tempfile::tempfile().and_then(|file| file.metadata());
+    let ours = file.map_err(|_| "no file can be made in the temporary folder")?.uid();
+    let user = User::to_run_as(ours).map_err(|_| "there is no user to run it as")?;
+    let version = program(&binaries.bin.join("postgres"), user).arg("--version").output();
+    match version.is_ok_and(|output| output.status.success()) {
+        true => Ok(binaries),
+        false => Err("the user that servers run as cannot run it"),
+    }
 }
 
 fn found() -> Vec<Binaries> {
