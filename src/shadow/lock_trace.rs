@@ -15,6 +15,7 @@ use postgres::Client;
 use super::stage::{Actor, Stage};
 use crate::{
     lock::{HeldLock, LockMode},
+    migration::Section,
     rehearsal::StatementTrace,
     sql::qualified,
 };
@@ -336,6 +337,25 @@ fn relations(observer: &mut Client) -> Result<BTreeMap<u32, Relation>, postgres:
 /// The first word of a statement, in lower case.
 pub(super) fn first_word(sql: &str) -> String {
     sql.trim_start().split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default().to_ascii_lowercase()
+}
+
+/// Whether a statement may make or change what all databases of a server share, such as roles: done in a
+/// copy of the database, it would be there already when the section itself runs.
+pub(super) fn reaches_beyond_the_database(section: &Section) -> bool {
+    section.cut.pieces.iter().map(|piece| &section.sql[piece.body.clone()]).any(|sql| {
+        let words = words(sql);
+        let has = |wanted: &[&str]| wanted.iter().any(|word| words.contains(*word));
+        match first_word(sql).as_str() {
+            "grant" | "revoke" => !words.contains("on"),
+            "create" | "alter" | "drop" | "comment" => {
+                let object = sql.split_whitespace().skip(1).find(|word| !word.eq_ignore_ascii_case("on"));
+                let object = object.unwrap_or_default().to_ascii_lowercase();
+                ["role", "user", "group", "database", "tablespace"].contains(&object.as_str())
+            }
+            "do" | "call" => has(&["role", "user", "group", "database", "grant"]),
+            _ => false,
+        }
+    })
 }
 
 /// The words of a statement, quotes aside: enough to tell which relations it may be about.

@@ -24,8 +24,6 @@ mod template;
 #[cfg(test)]
 mod tests;
 mod tree;
-#[cfg(test)]
-pub(crate) mod versions;
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -35,6 +33,8 @@ pub(crate) use bench::Bench;
 pub(crate) use binaries::Binaries;
 #[cfg(test)]
 pub(crate) use server::Server;
+#[cfg(test)]
+pub(crate) use tests::versions;
 
 use crate::{
     config::{Config, DEFAULT_VERSION, Profile, ShadowMode},

@@ -9,7 +9,7 @@ use super::{
     diagnose::{self, Circumstances},
     difference::{self, Words},
     fixtures::{self, Fixture},
-    lock_trace::{Tracer, first_word, words},
+    lock_trace::{Tracer, first_word, reaches_beyond_the_database, words},
     stage::{Actor, Notice, Stage},
 };
 use crate::{
@@ -374,25 +374,6 @@ fn shares_relations(section: &Section, tracer: &Tracer) -> bool {
         .map(words)
         .collect();
     tracer.names().any(|name| statements.iter().filter(|words| words.contains(name)).count() > 1)
-}
-
-/// Whether a statement may make or change what all databases of a server share, such as roles: done in a
-/// copy of the database, it would be there already when the section itself runs.
-fn reaches_beyond_the_database(section: &Section) -> bool {
-    section.cut.pieces.iter().map(|piece| &section.sql[piece.body.clone()]).any(|sql| {
-        let words = words(sql);
-        let has = |wanted: &[&str]| wanted.iter().any(|word| words.contains(*word));
-        match first_word(sql).as_str() {
-            "grant" | "revoke" => !words.contains("on"),
-            "create" | "alter" | "drop" | "comment" => {
-                let object = sql.split_whitespace().skip(1).find(|word| !word.eq_ignore_ascii_case("on"));
-                let object = object.unwrap_or_default().to_ascii_lowercase();
-                ["role", "user", "group", "database", "tablespace"].contains(&object.as_str())
-            }
-            "do" | "call" => has(&["role", "user", "group", "database", "grant"]),
-            _ => false,
-        }
-    })
 }
 
 fn untraced(error: postgres::Error) -> Error {

@@ -1,6 +1,7 @@
 //! The room against a real server: what is seen, what is refused, what is left behind.
 
 mod kinds;
+pub(crate) mod versions;
 
 use std::collections::BTreeSet;
 

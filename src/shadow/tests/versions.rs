@@ -4,11 +4,13 @@
 
 use std::{os::unix::fs::MetadataExt, path::Path};
 
-use super::{
-    Binaries,
-    binaries::{User, program},
+use crate::{
+    env::Env,
+    shadow::{
+        Binaries,
+        binaries::{User, VARIABLE, program},
+    },
 };
-use crate::env::Env;
 
 /// Those that Supabase has or will have.
 const VERSIONS: std::ops::RangeInclusive<u32> = 15..=18;
@@ -37,7 +39,7 @@ fn of(major: u32, found: &[Binaries]) -> Result<Binaries, &'static str> {
 fn found() -> Vec<Binaries> {
     let env = Env::new(std::env::vars_os());
     let mut found = Binaries::installed(&env);
-    found.extend(env.get(super::binaries::VARIABLE).and_then(|given| Binaries::at(Path::new(given))));
+    found.extend(env.get(VARIABLE).and_then(|given| Binaries::at(Path::new(given))));
     found
 }
 
