@@ -8,7 +8,7 @@
 use super::{
     ast::{
         AlterTableCmd, AlterTableType, ColumnDef, ConstrType, Constraint, CteMaterialize, MergeMatchKind,
-        Node, NodeEnum, NodeRef, PublicationObjSpecType, RangeVar, ReturningClause, string,
+        Node, NodeEnum, NodeRef, ObjectType, PublicationObjSpecType, RangeVar, ReturningClause, string,
     },
     walk::{walk, walk_all},
 };
@@ -85,7 +85,12 @@ fn definition(node: &NodeEnum, add: Add<'_>) {
         NodeEnum::ReindexStmt(reindex) if reindex.relation.is_none() && reindex.name.is_empty() => {
             add("REINDEX without a name", 16);
         }
-        NodeEnum::GrantStmt(grant) => privileges(&grant.privileges, add),
+        NodeEnum::GrantStmt(grant) => {
+            if grant.objtype() == ObjectType::ObjectParameterAcl {
+                add("GRANT … ON PARAMETER", 15);
+            }
+            privileges(&grant.privileges, add);
+        }
         NodeEnum::AlterDefaultPrivilegesStmt(alter) => {
             alter.action.iter().for_each(|grant| privileges(&grant.privileges, add));
         }
@@ -328,6 +333,7 @@ mod tests {
                 "alter table t add c int not null default 1, add check (c > 0), add foreign key (c) references u",
             ),
             (0, "create table t (c int check (c > 0) not null, foreign key (c) references u deferrable)"),
+            (0, "alter table t add column c int references u check (c > 0) unique"),
             (0, "insert into t values (1) on conflict do nothing returning id"),
             (0, "alter table t alter c set not null, alter constraint k deferrable"),
             (0, "update t as old set a = 1 returning old.a"),
@@ -339,6 +345,7 @@ mod tests {
             (12, "alter table t add c int generated always as (a * 2) stored"),
             (14, "alter table t detach partition p concurrently"),
             (15, "create unique index i on t (a) nulls not distinct"),
+            (15, "grant set on parameter work_mem to u"),
             (15, "create publication p for tables in schema s"),
             (15, "merge into t using u on t.a = u.a when matched then delete"),
             (16, "grant a to b with inherit false"),

@@ -90,11 +90,11 @@ impl Database {
         let sql = format!("CREATE DATABASE {name} TEMPLATE {}", other.name);
         // The server may not have seen yet that the last client is gone.
         let deadline = Instant::now() + Duration::from_secs(30);
-        while let Err(error) = admin().batch_execute(&sql) {
+        while let Err(error) = connect(&other.server, "postgres").batch_execute(&sql) {
             assert!(Instant::now() < deadline, "{error:?}");
             std::thread::sleep(Duration::from_millis(50));
         }
-        Self { name }
+        Self { name, server: other.server.clone() }
     }
 
     /// Address over loopback TCP.
