@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::{Input, engine::Outcome, levels};
+use super::{Input, catalog::slow_work_after_strong_lock, engine::Outcome, levels};
 use crate::{
     finding::{Category, Direction, Evidence, Finding, Severity},
     lock::LockMode,
@@ -27,7 +27,21 @@ pub(super) fn apply(input: &Input<'_>, outcome: &Outcome, findings: &mut [Findin
     }
     let files = input.change.iter().enumerate().map(|(at, migration)| (migration.path.as_str(), at));
     let files: HashMap<&str, usize> = files.collect();
+    if stats.taken_at.is_none() {
+        notes.push("the statistics do not say when they were taken: they may be old".into());
+    }
     for finding in findings {
+        // Its lock is on another table than its work; the work is what takes the time.
+        if finding.rule == slow_work_after_strong_lock::RULE.name {
+            let worked = worked_on(&files, outcome, finding);
+            let small = |table: &String| size(stats, outcome, table).is_some_and(|it| is_small(input, &it));
+            if !worked.is_empty() && worked.iter().all(small) {
+                finding.severity = Severity::Info;
+                finding.evidence = Evidence::Stats;
+                finding.message.push_str("; what it works on is small");
+            }
+            continue;
+        }
         let (Some(object), true) =
             (&finding.object, matches!(finding.category, Category::Lock | Category::Rewrite))
         else {
@@ -55,7 +69,7 @@ fn weigh(input: &Input<'_>, finding: &mut Finding, size: &TableStats, work: Work
     let rows = u64::try_from(size.rows).unwrap_or(0);
     let figures = format!("about {} rows, {}", thousands(rows), bytes(size.bytes));
     finding.evidence = Evidence::Stats;
-    if rows < limits.small_rows && size.bytes < limits.small_bytes {
+    if is_small(input, size) {
         finding.severity = Severity::Info;
         finding.message.push_str(&format!("; the table is small ({figures})"));
         return;
@@ -82,6 +96,23 @@ fn queue(finding: &Finding, size: &TableStats, seconds: u64) -> Option<String> {
     let rate = rate.round() as u64;
     let waiting = thousands(rate.saturating_mul(seconds.max(1)));
     Some(format!("at {} writes a second, about {waiting} would wait meanwhile", thousands(rate)))
+}
+
+fn is_small(input: &Input<'_>, size: &TableStats) -> bool {
+    let limits = &input.config.size;
+    u64::try_from(size.rows).is_ok_and(|rows| rows < limits.small_rows) && size.bytes < limits.small_bytes
+}
+
+/// The live tables that a finding's statement reads or writes at length.
+fn worked_on(files: &HashMap<&str, usize>, outcome: &Outcome, finding: &Finding) -> Vec<String> {
+    let facts = files.get(finding.place.file.as_str()).and_then(|at| outcome.facts.get(*at));
+    let facts = facts.filter(|_| finding.section == Direction::Up).into_iter().flatten();
+    facts
+        .filter(|facts| facts.statement == finding.statement)
+        .flat_map(|facts| &facts.claims)
+        .filter(|claim| claim.existed && claim.work > Work::Brief)
+        .map(|claim| claim.relation.to_string())
+        .collect()
 }
 
 /// How much the statement does while it holds the lock; `None`: too little to depend on the size.

@@ -315,8 +315,16 @@ fn read_stats(root: &Path, path: &str) -> Result<Stats, Error> {
     let remedy = "Write the file anew with `lockkeeper stats --out`.";
     let text = std::fs::read_to_string(root.join(path))
         .map_err(|error| Error::io(format!("the statistics {path} cannot be read"), remedy, error))?;
-    serde_json::from_str(&text)
-        .map_err(|error| Error::usage(format!("{path} holds no statistics: {error}"), remedy))
+    let stats: Stats = serde_json::from_str(&text)
+        .map_err(|error| Error::usage(format!("{path} holds no statistics: {error}"), remedy))?;
+    if stats.schema > 1 {
+        let what = format!(
+            "{path} was written by a later version (schema {}); this one reads schema 1",
+            stats.schema
+        );
+        return Err(Error::usage(what, remedy));
+    }
+    Ok(stats)
 }
 
 fn now() -> Option<i64> {

@@ -4,7 +4,10 @@ use crate::{
     finding::{Category, Severity},
     rules::{ChangeContext, Check, Rule, Sink, access},
     schema::{At, Routine},
-    sql::ast::NodeEnum,
+    sql::{
+        self,
+        ast::{Name, Node, NodeEnum, NodeRef, strings},
+    },
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -15,7 +18,8 @@ pub(super) static RULE: Rule = Rule {
     why: "A SECURITY DEFINER function is not bound by row level security, and the API offers every function of an \
           exposed schema that the caller may execute. PUBLIC may by default, and in projects where new functions \
           are granted to `anon` and `authenticated`, revoking from PUBLIC alone leaves these.",
-    instead: "Revoke EXECUTE from PUBLIC, anon and authenticated, or create it in a schema that is not exposed.",
+    instead: "Revoke EXECUTE from PUBLIC, anon and authenticated, or create it in a schema that is not exposed. \
+              What policies call must stay executable for the roles that they are for: there only the second helps.",
     sources: &[
         "https://www.postgresql.org/docs/current/sql-createfunction.html#SQL-CREATEFUNCTION-SECURITY",
         "https://supabase.com/docs/guides/database/functions#security-definer-vs-invoker",
@@ -56,10 +60,45 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             kind.to_lowercase(),
             access::in_words(&callers)
         );
-        access::say(context, sink, at, message)
-            .object(&routine.name)
-            .suggest(format!("REVOKE EXECUTE ON {kind} {signature} FROM {};", callers.join(", ")));
+        let used = policy_that_calls(context, routine);
+        let report = access::say(context, sink, at, message).object(&routine.name);
+        match used {
+            // A policy runs with the rights of whoever queries the table: revoked, every query fails.
+            Some(policy) => report
+                .help(format!(
+                    "Do not revoke it: {policy} calls it with the rights of the caller. Move it to a schema that is \
+                     not exposed, where the policies find it all the same; mend what calls it by name."
+                ))
+                .suggest(format!(
+                    "CREATE SCHEMA IF NOT EXISTS private;\nALTER {kind} {signature} SET SCHEMA private;"
+                )),
+            None => report.suggest(format!("REVOKE EXECUTE ON {kind} {signature} FROM {};", callers.join(", "))),
+        };
     }
+}
+
+/// A policy that the change leaves and that calls the function, in words.
+fn policy_that_calls(context: &ChangeContext<'_>, routine: &Routine) -> Option<String> {
+    let calls = |clause: &Node| {
+        let mut found = false;
+        sql::walk_all([clause], &mut |part| {
+            if let NodeRef::FuncCall(call) = part
+                && let Some(name) = Name::from_parts(&strings(&call.funcname))
+            {
+                let schema = name.schema.as_ref().is_none_or(|schema| *schema == routine.name.schema);
+                found |= schema && name.name == routine.name.name;
+            }
+            true
+        });
+        found
+    };
+    let after = context.after;
+    after.relations.values().find_map(|table| {
+        let policy = table.policies.iter().find(|policy| {
+            policy.using.as_deref().is_some_and(calls) || policy.with_check.as_deref().is_some_and(calls)
+        })?;
+        Some(format!("policy `{}` on `{}`", policy.name, table.name))
+    })
 }
 
 /// Where the change made it so.

@@ -140,7 +140,7 @@ mod session_state_leak;
 mod set_not_null_scan;
 mod setting_change;
 pub(super) mod shadow_failure;
-mod slow_work_after_strong_lock;
+pub(super) mod slow_work_after_strong_lock;
 mod small_int_primary_key;
 mod style_naming;
 mod style_query;

@@ -4,6 +4,10 @@ use crate::{
     finding::{Category, Severity},
     rules::{ChangeContext, Check, Rule, Sink, access, access::Changed},
     schema::Nesting,
+    sql::{
+        self,
+        ast::{Node, NodeRef, strings},
+    },
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -50,6 +54,7 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
         let Some((name, _)) = calls.first() else { continue };
         // Only the check of new rows runs for an INSERT.
         let rows = match changed.policy.command.as_str() {
+            _ if changed.written().into_iter().all(only_below) => "row that its sub-query reads",
             "insert" => "row that is written",
             _ => "row that a query looks at",
         };
@@ -64,6 +69,26 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             report.replace(text);
         }
     }
+}
+
+/// Whether every such call of a clause stands in a sub-query.
+fn only_below(clause: &Node) -> bool {
+    let mut outside = false;
+    sql::walk_all([clause], &mut |part| match part {
+        NodeRef::SubLink(link) => {
+            // What is compared with the sub-query's rows stands outside it.
+            outside |=
+                link.testexpr.as_deref().is_some_and(|tested| !access::calls_per_row(tested).is_empty());
+            false
+        }
+        NodeRef::FuncCall(call) => {
+            let name = strings(&call.funcname).join(".");
+            outside |= name.starts_with("auth.") || name.ends_with("current_setting");
+            true
+        }
+        _ => true,
+    });
+    !outside
 }
 
 /// The call as it should be written.

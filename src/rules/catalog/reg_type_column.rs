@@ -3,6 +3,7 @@
 use crate::{
     finding::{Category, Severity},
     rules::{ChangeContext, Check, Rule, Sink},
+    sql,
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -48,7 +49,12 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
                         column.name, relation.name, column.ty.name
                     ),
                 )
-                .object(format!("{}.{}", relation.name, column.name));
+                .object(format!("{}.{}", relation.name, column.name))
+                .suggest(format!(
+                    "ALTER TABLE {} ALTER COLUMN {} TYPE text;",
+                    relation.name.sql(),
+                    sql::ident(&column.name)
+                ));
             }
         }
     }

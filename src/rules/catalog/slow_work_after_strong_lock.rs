@@ -8,7 +8,7 @@ use crate::{
     sql::ast::{NodeEnum, NodeRef, strings},
 };
 
-pub(super) static RULE: Rule = Rule {
+pub(in crate::rules) static RULE: Rule = Rule {
     name: "slow-work-after-strong-lock",
     category: Category::Transaction,
     severity: Severity::Warning,

@@ -61,6 +61,13 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             .on(&relation.name);
         if unique {
             report.severity(Severity::Info);
+        } else if relation.column("id").is_none() {
+            report.suggest(format!(
+                "ALTER TABLE {} ADD COLUMN id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY;",
+                relation.name.sql()
+            ));
+        } else {
+            report.suggest(format!("ALTER TABLE {} ADD PRIMARY KEY (id);", relation.name.sql()));
         }
     }
 }

@@ -5,7 +5,10 @@ use crate::{
     lock::LockMode,
     rules::{ChangeContext, Check, Rule, Sink},
     schema::{Session, Transaction, Unit},
-    sql::ast::{AlterTableType, Name, NodeEnum, VariableSetKind, a_const},
+    sql::{
+        self,
+        ast::{AlterTableType, Name, Node, NodeEnum, NodeRef, VariableSetKind, a_const, strings},
+    },
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -28,7 +31,11 @@ pub(super) static RULE: Rule = Rule {
     ],
     takes: Some(LockMode::ShareRowExclusive),
     given: "create table app.orders (id bigint primary key);",
-    bad: &["alter table app.orders disable trigger user;", "alter table app.orders disable trigger all;"],
+    bad: &[
+        "alter table app.orders disable trigger user;",
+        "alter table app.orders disable trigger all;",
+        "select set_config('session_replication_role', 'replica', true);\nupdate app.orders set id = 2 where id = 1;",
+    ],
     good: &[
         "alter table app.orders disable trigger user;\nupdate app.orders set id = 2 where id = 1;\nalter table app.orders enable trigger user;",
     ],
@@ -61,8 +68,18 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             if !born_here && !on_again {
                 let what =
                     if trigger.is_empty() { "all triggers".into() } else { format!("trigger `{trigger}`") };
+                let all = match &unit.node {
+                    NodeEnum::AlterTableStmt(_)
+                        if unit.text.to_ascii_lowercase().contains("trigger user") =>
+                    {
+                        "USER"
+                    }
+                    _ => "ALL",
+                };
+                let which = if trigger.is_empty() { all.into() } else { sql::ident(&trigger) };
                 sink.report_at(unit.at, unit.span.clone(), format!("{what} of `{name}` stay switched off"))
-                    .on(&name);
+                    .on(&name)
+                    .suggest(format!("ALTER TABLE {} ENABLE TRIGGER {which};", name.sql()));
             }
         }
     }
@@ -93,7 +110,11 @@ fn switched(unit: &Unit, on: bool) -> Vec<(Name, String)> {
 }
 
 fn sets_replica(unit: &Unit) -> bool {
-    let NodeEnum::VariableSetStmt(set) = &unit.node else { return false };
+    let set = match &unit.node {
+        NodeEnum::VariableSetStmt(set) => set,
+        NodeEnum::SelectStmt(_) => return calls_set_config(&unit.node),
+        _ => return false,
+    };
     set.name == "session_replication_role"
         && set.kind() == VariableSetKind::VarSetValue
         && set.args.first().is_some_and(|arg| match &arg.node {
@@ -102,4 +123,25 @@ fn sets_replica(unit: &Unit) -> bool {
             }
             _ => false,
         })
+}
+
+/// `set_config('session_replication_role', 'replica', …)`.
+fn calls_set_config(node: &NodeEnum) -> bool {
+    let text = |node: Option<&Node>| match node?.node.as_ref()? {
+        NodeEnum::AConst(constant) => match constant.val.as_ref()? {
+            a_const::Val::Sval(text) => Some(text.sval.to_ascii_lowercase()),
+            _ => None,
+        },
+        _ => None,
+    };
+    let mut found = false;
+    sql::walk(node, &mut |part| {
+        if let NodeRef::FuncCall(call) = part {
+            found |= strings(&call.funcname).last().is_some_and(|name| name == "set_config")
+                && text(call.args.first()).as_deref() == Some("session_replication_role")
+                && text(call.args.get(1)).as_deref() == Some("replica");
+        }
+        true
+    });
+    found
 }

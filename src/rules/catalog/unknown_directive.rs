@@ -14,7 +14,10 @@ pub(super) static RULE: Rule = Rule {
     why: "What it asks for does not happen, though a reader believes it does.",
     instead: "Correct it: `ignore <rule> <reason>`, `ignore-file <rule> <reason>`, `transaction off`, \
               `lock-timeout 2s`, `statement-timeout 5min`, `irreversible <reason>`, or `backfill table=… key=…`.",
-    bad: &["-- lockkeeper: transactions off\nselect 1;"],
+    bad: &[
+        "-- lockkeeper: transactions off\nselect 1;",
+        "select 1;\n-- squawk-ignore-file ban-drop-table\nselect 2;",
+    ],
     good: &["-- lockkeeper: lock-timeout 2s\nselect 1;"],
     checks: &[Check::File(check)],
     ..Rule::BLANK
@@ -24,7 +27,8 @@ fn check(context: &FileContext<'_>, sink: &mut Sink<'_>) {
     for directive in &context.migration.directives {
         if let DirectiveKind::Unknown { text, why } = &directive.kind {
             let at = (directive.section, directive.statement.unwrap_or(0));
-            let message = format!("`lockkeeper: {text}` is not understood: {why}");
+            let speaker = if text.starts_with("squawk-") { "" } else { "lockkeeper: " };
+            let message = format!("`{speaker}{text}` is not understood: {why}");
             let report = sink.report_place(directive.place.clone(), at, message);
             // What should have run in batches would run as one transaction: `up` refuses the file.
             if text.starts_with("backfill") {
