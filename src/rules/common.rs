@@ -225,7 +225,7 @@ pub(crate) fn index_is_there(context: &Context<'_>, index: &IndexStmt, table: &Q
     index.if_not_exists && context.catalog.index(&index_name(index, table)).is_some()
 }
 
-/// The way to build the index without blocking writes, for a file of its own.
+/// The way to build the index without blocking writes, outside a transaction; no semicolon at its end.
 pub(crate) fn build_concurrently(index: &IndexStmt, table: &QName) -> Option<String> {
     let name = index_name(index, table);
     let mut index = index.clone();
@@ -233,18 +233,37 @@ pub(crate) fn build_concurrently(index: &IndexStmt, table: &QName) -> Option<Str
     index.concurrent = true;
     index.if_not_exists = false;
     let create = sql::deparse(&NodeEnum::IndexStmt(Box::new(index)))?;
-    Some(format!("{OFF}\nDROP INDEX CONCURRENTLY IF EXISTS {};\n{create};", name.sql()))
+    Some(format!("DROP INDEX CONCURRENTLY IF EXISTS {};\n{create}", name.sql()))
 }
 
-/// The statement with `CONCURRENTLY` after its first `INDEX`, where nothing but a top-level
-/// statement outside a transaction can carry it.
+/// The statement with `CONCURRENTLY` after its first `INDEX`, as what can stand in its place.
 pub(crate) fn with_concurrently(context: &Context<'_>) -> Option<String> {
-    if context.in_transaction() || context.unit.nesting != Nesting::Top {
-        return None;
-    }
     let text = &context.unit.text;
     let at = word(text, "index")? + "index".len();
-    Some(format!("{} CONCURRENTLY{}", &text[..at], &text[at..]))
+    in_place_outside(context, format!("{} CONCURRENTLY{}", &text[..at], &text[at..]))
+}
+
+/// Whether the section has no other statement.
+pub(crate) fn is_alone(context: &Context<'_>) -> bool {
+    let section = context.migration.section(context.direction);
+    section.is_some_and(|section| section.cut.statements().count() == 1)
+}
+
+/// What can stand in the statement's place and must run outside a transaction: as it is where none is
+/// open, with the directive above it where the file has no other statement.
+pub(crate) fn in_place_outside(context: &Context<'_>, text: String) -> Option<String> {
+    if context.unit.nesting != Nesting::Top {
+        return None;
+    }
+    if !context.in_transaction() {
+        return Some(text);
+    }
+    // With the file's own limit the build would be cut short.
+    let limited = context.migration.lock_timeout(context.direction).is_some()
+        || context.migration.statement_timeout(context.direction).is_some();
+    let runner = context.wrapped && !context.session.transaction.explicit;
+    (is_alone(context) && runner && !limited && !context.migration.wrapper_dropped)
+        .then(|| format!("{OFF}\n{text}"))
 }
 
 /// Where a keyword first stands, comments and quoted names aside.

@@ -3,6 +3,7 @@
 use crate::{
     finding::{Category, Severity},
     rules::{Check, Context, Rule, Sink},
+    schema::Nesting,
     sql::ast::{AlterTableType, ColumnDef, NodeEnum, strings},
 };
 
@@ -44,8 +45,12 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
             .as_ref()
             .is_some_and(|ty| matches!(strings(&ty.names).as_slice(), [.., name] if name == "json"));
         if is_json {
-            sink.report(format!("column `{name}` of `{table}` is json, which has no equality: DISTINCT, GROUP BY and UNION over it fail"))
+            let report = sink
+                .report(format!("column `{name}` of `{table}` is json, which has no equality: DISTINCT, GROUP BY and UNION over it fail"))
                 .object(format!("{table}.{name}"));
+            if let Some(text) = with_jsonb(context, def) {
+                report.replace(text);
+            }
         }
     };
     match context.node {
@@ -75,4 +80,13 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         }
         _ => {}
     }
+}
+
+/// The statement with `jsonb` in the place of the type's `json`.
+fn with_jsonb(context: &Context<'_>, def: &ColumnDef) -> Option<String> {
+    let text = &context.unit.text;
+    let at = usize::try_from(def.type_name.as_ref()?.location).ok()?;
+    let (before, rest) = (text.get(..at)?, text.get(at..)?);
+    let bare = rest.get(..4).is_some_and(|word| word.eq_ignore_ascii_case("json"));
+    (bare && context.unit.nesting == Nesting::Top).then(|| format!("{before}jsonb{}", &rest[4..]))
 }

@@ -54,7 +54,10 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     };
     let report = sink.report(message).on(&table);
     if let Some(text) = common::build_concurrently(index, &table) {
-        report.suggest(text);
+        match common::in_place_outside(context, text.clone()) {
+            Some(edit) => report.replace(edit),
+            None => report.suggest(format!("{}\n{text};", common::OFF)),
+        };
     }
 }
 

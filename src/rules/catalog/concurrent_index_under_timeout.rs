@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::{
     finding::{Category, Severity},
     lock::LockMode,
-    migration::DirectiveKind,
     rules::{Check, Context, Rule, Sink, common, names::is},
+    schema::Nesting,
     sql::ast::{AlterTableType, NodeEnum},
 };
 
@@ -85,27 +85,23 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         report = report.on(table);
     }
     let text = context.unit.text.trim();
-    report.suggest(format!("SET lock_timeout = 0;\nSET statement_timeout = 0;\n{text};"));
+    let local = if context.in_transaction() { "LOCAL " } else { "" };
+    let text = format!("SET {local}lock_timeout = 0;\nSET {local}statement_timeout = 0;\n{text}");
+    match context.unit.nesting {
+        Nesting::Top => report.replace(text),
+        Nesting::Body { .. } => report.suggest(format!("{text};")),
+    };
 }
 
 /// The timeout that cuts the statement short: as set in the file, else as a directive asks for.
 fn in_force(context: &Context<'_>, waits_for_all: bool) -> Option<(&'static str, Duration)> {
-    let directive = |read: fn(&DirectiveKind) -> Option<Duration>| {
-        context.migration.directives.iter().find_map(|directive| read(&directive.kind))
-    };
     let lock = match &context.session.lock_timeout {
         Some(setting) => Some(setting.value),
-        None => directive(|kind| match kind {
-            DirectiveKind::LockTimeout(value) => Some(*value),
-            _ => None,
-        }),
+        None => context.migration.lock_timeout(context.direction),
     };
     let statement = match &context.session.statement_timeout {
         Some(setting) => Some(setting.value),
-        None => directive(|kind| match kind {
-            DirectiveKind::StatementTimeout(value) => Some(*value),
-            _ => None,
-        }),
+        None => context.migration.statement_timeout(context.direction),
     };
     let lock = lock.filter(|value| waits_for_all && !value.is_zero()).map(|value| ("lock_timeout", value));
     let statement = statement.filter(|value| !value.is_zero() && *value < LONG);

@@ -3,7 +3,7 @@
 use crate::{
     finding::{Category, Severity},
     rules::{Check, Context, Rule, Sink, catalog::forbidden_in_transaction, common},
-    schema::{QName, RelationKind},
+    schema::{QName, Relation, RelationKind},
     sql::ast::{
         self, AlterTableType, DropBehavior, Name, NodeEnum, ObjectType, PartitionCmd, ReindexObjectType,
     },
@@ -65,12 +65,31 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     if let Some(object) = object {
         report = report.on(&object);
     }
-    if let Some(instead) = instead {
-        report.suggest(instead);
+    match instead {
+        Instead::None => {}
+        Instead::Sql(text) => {
+            report.suggest(text);
+        }
+        Instead::InPlace(text) => match common::in_place_outside(context, text.clone()) {
+            Some(edit) => {
+                report.replace(edit);
+            }
+            None => {
+                report.suggest(format!("{}\n{text};", common::OFF));
+            }
+        },
     }
 }
 
-type Refusal = (Option<QName>, String, Option<String>);
+/// What to write in its place.
+enum Instead {
+    None,
+    Sql(String),
+    /// Exact; no semicolon at its end.
+    InPlace(String),
+}
+
+type Refusal = (Option<QName>, String, Instead);
 
 fn refused(context: &Context<'_>) -> Option<Refusal> {
     match context.node {
@@ -81,7 +100,7 @@ fn refused(context: &Context<'_>) -> Option<Refusal> {
                     "builds an index concurrently on `{table}`, which is partitioned: Postgres refuses that \
                      (0A000), also with ONLY"
                 );
-                (Some(table), why, None)
+                (Some(table), why, Instead::None)
             })
         }
         NodeEnum::DropStmt(drop) if drop.concurrent && drop.remove_type() == ObjectType::ObjectIndex => {
@@ -99,7 +118,7 @@ fn refused(context: &Context<'_>) -> Option<Refusal> {
                          there is the DEFAULT partition `{}`",
                         rest.name
                     );
-                    Some((Some(table.clone()), why, None))
+                    Some((Some(table.clone()), why, Instead::None))
                 }
                 _ => None,
             })
@@ -109,7 +128,7 @@ fn refused(context: &Context<'_>) -> Option<Refusal> {
                 && common::option_on(&reindex.params, "concurrently") == Some(true) =>
         {
             let why = "rebuilds the system catalogs' indexes concurrently, which Postgres refuses (0A000)";
-            Some((None, why.into(), None))
+            Some((None, why.into(), Instead::None))
         }
         NodeEnum::RefreshMatViewStmt(refresh) if refresh.concurrent => {
             let view = context.resolve(refresh.relation.as_ref()?);
@@ -117,7 +136,7 @@ fn refused(context: &Context<'_>) -> Option<Refusal> {
                 let why = format!(
                     "refreshes `{view}` CONCURRENTLY and WITH NO DATA, which exclude each other (42601)"
                 );
-                return Some((Some(view), why, None));
+                return Some((Some(view), why, Instead::None));
             }
             refresh_view(context, view)
         }
@@ -128,20 +147,21 @@ fn refused(context: &Context<'_>) -> Option<Refusal> {
 fn drop_index(context: &Context<'_>, drop: &ast::DropStmt) -> Option<Refusal> {
     let names: Vec<Name> = drop.objects.iter().filter_map(ast::name).collect();
     let each = || {
-        let one = |name: &Name| format!("DROP INDEX CONCURRENTLY {};", name_sql(name));
-        format!("{}\n{}", common::OFF, names.iter().map(one).collect::<Vec<_>>().join("\n"))
+        let guard = if drop.missing_ok { "IF EXISTS " } else { "" };
+        let one = |name: &Name| format!("DROP INDEX CONCURRENTLY {guard}{}", name_sql(name));
+        Instead::InPlace(names.iter().map(one).collect::<Vec<_>>().join(";\n"))
     };
     if names.len() > 1 {
         let why = format!(
             "drops {} indexes in one DROP INDEX CONCURRENTLY, which takes only one (0A000)",
             names.len()
         );
-        return Some((None, why, Some(each())));
+        return Some((None, why, each()));
     }
     let name = names.first()?;
     if drop.behavior() == DropBehavior::DropCascade {
         let why = format!("drops index `{name}` CONCURRENTLY with CASCADE, which Postgres refuses (0A000)");
-        return Some((None, why, Some(each())));
+        return Some((None, why, each()));
     }
     let (table, index) = common::find_index(context, name)?;
     if let Some(constraint) = &index.constraint {
@@ -151,14 +171,14 @@ fn drop_index(context: &Context<'_>, drop: &ast::DropStmt) -> Option<Refusal> {
         );
         let drop =
             format!("ALTER TABLE {} DROP CONSTRAINT {};", table.name.sql(), crate::sql::ident(constraint));
-        return Some((Some(table.name.clone()), why, Some(drop)));
+        return Some((Some(table.name.clone()), why, Instead::Sql(drop)));
     }
     index.on_partitioned.then(|| {
         let why = format!(
             "drops index `{}` of the partitioned table `{}` concurrently, which Postgres refuses (0A000)",
             index.name, table.name
         );
-        (Some(table.name.clone()), why, Some(format!("DROP INDEX {};", index.name.sql())))
+        (Some(table.name.clone()), why, Instead::Sql(format!("DROP INDEX {};", index.name.sql())))
     })
 }
 
@@ -172,20 +192,38 @@ fn refresh_view(context: &Context<'_>, view: QName) -> Option<Refusal> {
         let why =
             format!("refreshes `{view}` concurrently, which Postgres refuses (55000) until it is populated");
         let plain = format!("REFRESH MATERIALIZED VIEW {};", view.sql());
-        return Some((Some(view), why, Some(plain)));
+        return Some((Some(view), why, Instead::Sql(plain)));
     }
-    let usable = relation
-        .indexes
-        .iter()
-        .any(|index| index.unique && index.predicate.is_none() && common::plain_columns(index).is_some());
-    if usable {
+    if is_refreshable(relation) {
         return None;
     }
     let why = format!(
         "refreshes `{view}` concurrently, which Postgres refuses (55000): no unique index on plain columns without \
          WHERE"
     );
-    Some((Some(view), why, None))
+    Some((Some(view), why, Instead::Sql(unique_index(relation, context.unit.text.trim()))))
+}
+
+/// Whether a concurrent refresh finds the unique index that it needs.
+pub(super) fn is_refreshable(view: &Relation) -> bool {
+    view.indexes
+        .iter()
+        .any(|index| index.unique && index.predicate.is_none() && common::plain_columns(index).is_some())
+}
+
+/// A unique index that makes a concurrent refresh possible, on the column that is most likely a key.
+pub(super) fn unique_index(view: &Relation, refresh: &str) -> String {
+    let named_id = view.columns.iter().find(|column| column.name == "id");
+    let key = named_id.or_else(|| view.columns.first()).map_or("id", |column| column.name.as_str());
+    let columns = [key.to_owned()];
+    let index = common::chosen_name(&view.name, &columns, "key");
+    format!(
+        "-- before, if ({0}) is unique in the view:\nCREATE UNIQUE INDEX {1} ON {2} ({0});\n{3};",
+        common::list(&columns),
+        crate::sql::ident(&index),
+        view.name.sql(),
+        refresh
+    )
 }
 
 fn name_sql(name: &Name) -> String {

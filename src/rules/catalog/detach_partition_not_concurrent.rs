@@ -3,7 +3,7 @@
 use crate::{
     finding::{Category, Severity},
     lock::LockMode,
-    rules::{Check, Context, Rule, Sink},
+    rules::{Check, Context, Rule, Sink, common},
     sql::ast::{AlterTableType, NodeEnum},
 };
 
@@ -32,6 +32,7 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     let Some((parent, commands)) = context.alter_table() else { return };
+    let alone = commands.len() == 1;
     for command in
         commands.into_iter().filter(|command| command.subtype() == AlterTableType::AtDetachPartition)
     {
@@ -50,11 +51,10 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
             report.help("CONCURRENTLY cannot be used here (a DEFAULT partition, or Postgres before 14): keep lock_timeout short and retry.");
         } else {
             let sql = format!("ALTER TABLE {} DETACH PARTITION {} CONCURRENTLY", parent.sql(), child.sql());
-            if context.wrapped {
-                report.suggest(format!("-- lockkeeper: transaction off\n{sql};"));
-            } else {
-                report.replace(sql);
-            }
+            match common::in_place_outside(context, sql.clone()).filter(|_| alone) {
+                Some(edit) => report.replace(edit),
+                None => report.suggest(format!("{}\n{sql};", common::OFF)),
+            };
         }
     }
 }

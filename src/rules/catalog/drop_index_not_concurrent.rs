@@ -90,8 +90,8 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
             LockMode::AccessExclusive.who_waits(),
         );
         let report = sink.report(message).on(table.as_ref().unwrap_or(&index));
-        let alone = drop.objects.len() == 1 && drop.behavior() != DropBehavior::DropCascade;
-        match common::with_concurrently(context).filter(|_| alone) {
+        let one = drop.objects.len() == 1 && drop.behavior() != DropBehavior::DropCascade;
+        match common::with_concurrently(context).filter(|_| one) {
             Some(text) => report.replace(text),
             None => report.suggest(instead(&index)),
         };

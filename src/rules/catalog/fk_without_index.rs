@@ -5,7 +5,8 @@ use crate::{
     lock::LockMode,
     rules::{ChangeContext, Check, Rule, Sink, common, names::is},
     schema::{
-        At, Constraint, ConstraintKind, Index, Relation, RelationKind, Session, Transaction, columns_in,
+        At, Constraint, ConstraintKind, Index, Nesting, Relation, RelationKind, Session, Transaction,
+        columns_in,
     },
     sql::ast::{self, AlterTableType, Node, NodeEnum, NullTestType, ObjectType},
 };
@@ -103,7 +104,13 @@ fn added(
         common::list(columns),
     );
     let create = create(relation, columns);
-    sink.report_at(born, unit.span.clone(), message).on(name).lock(None::<LockMode>).suggest(create);
+    let report = sink.report_at(born, unit.span.clone(), message).on(name).lock(None::<LockMode>);
+    // With its table it is built in no time.
+    let beside = relation.born == Some(born) && !relation.filled && unit.nesting == Nesting::Top;
+    match beside {
+        true => report.replace(format!("{};\n{}", unit.text.trim(), create.trim_end_matches(';'))),
+        false => report.suggest(create),
+    };
 }
 
 /// The key was there, with an index that the change drops.

@@ -69,7 +69,12 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     if nested {
         return;
     }
-    let report = report.suggest(format!("{}\n{};", common::OFF, context.unit.text.trim()));
+    let text = context.unit.text.trim();
+    let wrapper = context.session.transaction.explicit || context.migration.wrapper_dropped;
+    let report = match common::is_alone(context) && !wrapper {
+        true => report.replace(format!("{}\n{text}", common::OFF)),
+        false => report.suggest(format!("{}\n{text};", common::OFF)),
+    };
     // Our own runner takes it out of the transaction, so that it is applied all the same.
     if !context.session.transaction.explicit {
         report.severity(Severity::Warning);

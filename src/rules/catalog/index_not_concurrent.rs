@@ -74,11 +74,17 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     // Under a stronger lock of an earlier statement reads do not go on either.
     let shut = common::shut_since(context, &table);
     let report = sink.report(message(index, &table, shut)).on(&table);
-    if let Some(text) = common::with_concurrently(context) {
-        report.replace(text);
-    } else if let Some(text) = common::build_concurrently(index, &table) {
-        report.suggest(text);
-    }
+    let Some(build) = common::build_concurrently(index, &table) else { return };
+    // Without a name, or with IF NOT EXISTS, a second try would pass over the leftover of the first.
+    let plain = !index.idxname.is_empty() && !index.if_not_exists;
+    let edit = match plain {
+        true => common::with_concurrently(context),
+        false => common::in_place_outside(context, build.clone()),
+    };
+    match edit {
+        Some(text) => report.replace(text),
+        None => report.suggest(format!("{}\n{build};", common::OFF)),
+    };
 }
 
 fn message(index: &IndexStmt, table: &QName, shut: Option<usize>) -> String {

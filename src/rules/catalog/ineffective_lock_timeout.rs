@@ -6,6 +6,7 @@ use crate::{
     finding::{Category, Severity},
     lock::LockMode,
     rules::{Check, Context, Rule, Sink},
+    schema::Nesting,
     sql::ast::{NodeEnum, VariableSetKind},
 };
 
@@ -50,9 +51,12 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         && set.kind() == VariableSetKind::VarSetValue
     {
         if set.is_local && !context.in_transaction() {
-            sink.report(
+            let report = sink.report(
                 "SET LOCAL outside a transaction has no effect: the next statement waits without this limit",
             );
+            if let Some(value) = set.args.first().and_then(crate::sql::expression_text) {
+                report.replace(format!("SET lock_timeout = {value}"));
+            }
             return;
         }
         let strong = |mode: LockMode| mode.blocks(LockMode::RowExclusive);
@@ -102,8 +106,14 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     let set = context.before.iter().rev().find(|unit| unit.at == setting.set_at);
     let (at, span) =
         set.map_or_else(|| (context.at(), context.unit.span.clone()), |unit| (unit.at, unit.span.clone()));
-    sink.report_at(at, span, message)
-        .on(&claim.relation)
-        .lock(None)
-        .suggest("SET LOCAL lock_timeout = '3s';");
+    let local = if context.in_transaction() { "LOCAL " } else { "" };
+    let set_here = set.is_some_and(|unit| {
+        unit.nesting == Nesting::Top && matches!(unit.node, NodeEnum::VariableSetStmt(_))
+    });
+    let report = sink.report_at(at, span, message).on(&claim.relation).lock(None);
+    let text = format!("SET {local}lock_timeout = '3s'");
+    match set_here {
+        true => report.replace(text),
+        false => report.suggest(format!("{text};")),
+    };
 }

@@ -3,7 +3,8 @@
 use crate::{
     finding::{Category, Severity},
     lock::LockMode,
-    rules::{Check, Context, Rule, Sink},
+    rules::{Check, Context, Rule, Sink, catalog::concurrently_unsupported},
+    schema::Nesting,
     sql::ast::NodeEnum,
 };
 
@@ -48,10 +49,17 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     if refresh.skip_data {
         sink.report(format!("`{view}` cannot be read until it is refreshed again")).on(&view);
     } else {
-        sink.report(format!(
-            "takes ACCESS EXCLUSIVE on `{view}` while its query runs; every read of it waits"
-        ))
-        .on(&view)
-        .replace(format!("REFRESH MATERIALIZED VIEW CONCURRENTLY {}", view.sql()));
+        let report = sink
+            .report(format!(
+                "takes ACCESS EXCLUSIVE on `{view}` while its query runs; every read of it waits"
+            ))
+            .on(&view);
+        let text = format!("REFRESH MATERIALIZED VIEW CONCURRENTLY {}", view.sql());
+        let known = context.relation(&view).filter(|known| known.columns_known);
+        match known.filter(|known| !concurrently_unsupported::is_refreshable(known)) {
+            Some(known) => report.suggest(concurrently_unsupported::unique_index(known, &text)),
+            None if context.unit.nesting == Nesting::Top && known.is_some() => report.replace(text),
+            None => report.suggest(format!("{text};")),
+        };
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::{
     finding::{Category, Severity},
     lock::LockMode,
-    migration::DirectiveKind,
     rules::{Check, Context, Rule, Sink},
+    schema::Nesting,
     sql::ast::NodeEnum,
 };
 
@@ -52,10 +52,8 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     let runner_sets = context.config.deploy.lock_timeout > Duration::ZERO;
     let file_sets =
         context.session.lock_timeout.as_ref().is_some_and(|setting| setting.value > Duration::ZERO);
-    let asked_for = context.migration.directives.iter().any(|directive| match directive.kind {
-        DirectiveKind::LockTimeout(value) => value > Duration::ZERO,
-        _ => false,
-    });
+    let asked_for =
+        context.migration.lock_timeout(context.direction).is_some_and(|limit| limit > Duration::ZERO);
     if runner_sets || file_sets || asked_for || is_data_change(context.node) {
         return;
     }
@@ -77,13 +75,19 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         .values()
         .any(|(mode, at)| strong(*mode) && at.statement > since && at.file == context.at().file);
     if !said {
-        sink.report(format!(
-            "waits for {} on `{}` without a limit; everybody who comes after it waits too",
-            claim.mode, claim.relation
-        ))
-        .on(&claim.relation)
-        .lock(claim.mode)
-        .suggest("SET LOCAL lock_timeout = '3s';");
+        let report = sink
+            .report(format!(
+                "waits for {} on `{}` without a limit; everybody who comes after it waits too",
+                claim.mode, claim.relation
+            ))
+            .on(&claim.relation)
+            .lock(claim.mode);
+        let local = if context.in_transaction() { "LOCAL " } else { "" };
+        let set = format!("SET {local}lock_timeout = '3s';");
+        match context.unit.nesting {
+            Nesting::Top => report.replace(format!("{set}\n{}", context.unit.text.trim())),
+            Nesting::Body { .. } => report.suggest(set),
+        };
     }
 }
 

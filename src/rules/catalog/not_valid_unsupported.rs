@@ -3,7 +3,7 @@
 use crate::{
     finding::{Category, Direction, Severity},
     rules::{Check, Context, FileContext, Rule, Sink, common},
-    schema::{At, RelationKind},
+    schema::{At, Nesting, RelationKind},
     sql::{
         self,
         ast::{self, ConstrType},
@@ -51,6 +51,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         return;
     }
     let Some((table, commands)) = context.alter_table() else { return };
+    let alone = commands.len() == 1 && context.unit.nesting == Nesting::Top;
     for constraint in commands.into_iter().filter_map(common::constraint).filter(|it| it.skip_validation) {
         let what = match constraint.contype() {
             ConstrType::ConstrForeign if common::is_kind(context, &table, RelationKind::PartitionedTable) => {
@@ -71,12 +72,16 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
                 true => common::chosen_name(&table, &columns, "not_null"),
                 false => constraint.conname.clone(),
             };
-            report.suggest(format!(
-                "ALTER TABLE {} ADD CONSTRAINT {} CHECK ({} IS NOT NULL) NOT VALID;",
+            let text = format!(
+                "ALTER TABLE {} ADD CONSTRAINT {} CHECK ({} IS NOT NULL) NOT VALID",
                 table.sql(),
                 sql::ident(&name),
                 sql::ident(column)
-            ));
+            );
+            match alone {
+                true => report.replace(text),
+                false => report.suggest(format!("{text};")),
+            };
         } else {
             let partitions = context.catalog.partitions(&table);
             let each = partitions.iter().filter_map(|partition| {

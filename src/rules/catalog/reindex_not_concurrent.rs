@@ -100,11 +100,10 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         return;
     }
     if let Some(text) = concurrently(reindex) {
-        if inside {
-            report.suggest(format!("{}\n{text};", common::OFF));
-        } else {
-            report.replace(text);
-        }
+        match common::in_place_outside(context, text.clone()) {
+            Some(edit) => report.replace(edit),
+            None => report.suggest(format!("{}\n{text};", common::OFF)),
+        };
     }
 }
 

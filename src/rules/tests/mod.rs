@@ -2,6 +2,7 @@
 
 mod cases;
 mod claims;
+mod edits;
 mod example;
 mod fuzz;
 mod pages;
