@@ -4,7 +4,7 @@ use super::{Session, target, up};
 use crate::{
     error::{Error, Guard},
     finding::Direction,
-    history::{Loss, Outcome, Target, is_transactional_down},
+    history::{Loss, Outcome, Progress, Target, is_transactional_down},
     migration::{
         MigrationSet, Version,
         plan::{self, Back, BackOptions, BackStep, DownFrom, Past},
@@ -77,6 +77,7 @@ fn roll_back(args: &Args, session: &Session) -> Result<(Deploy, Option<Error>), 
     }
     let settings = target::settings(&config, args.lock_wait.as_deref(), args.lock_timeout.as_deref())?;
     let say = target::say(session);
+    target::leave_word(session, Progress::default(), Direction::Down);
     let (mut target, mut past) =
         Target::open(target::address(session)?, settings, target::who(session), &say)?;
     if plan::range(&past, &options)?.is_empty() {
@@ -97,7 +98,7 @@ fn roll_back(args: &Args, session: &Session) -> Result<(Deploy, Option<Error>), 
             None,
         ));
     }
-    target::leave_word(session, &target, Direction::Down);
+    target::leave_word(session, target.progress(), Direction::Down);
     let allowed = Allowed { data_loss: args.allow_data_loss, archive: args.archive };
     let outcome = carry_out(&mut target, set, &options, allowed, &|line| session.say(line))?;
     if outcome.error.is_none() && !session.json() && !session.globals.quiet {

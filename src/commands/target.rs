@@ -10,7 +10,7 @@ use crate::{
     db::{self, Address},
     error::Error,
     finding::Direction,
-    history::{Outcome, Settings, Who},
+    history::{Outcome, Progress, Settings, Who},
     interrupt,
     migration::{
         MigrationSet,
@@ -163,12 +163,13 @@ pub(super) fn document(outcome: &Outcome, dry_run: bool) -> Deploy {
 }
 
 /// Has the run told of, should a signal end it while the server does not answer any more.
-pub(super) fn leave_word(session: &Session, target: &crate::history::Target<'_>, direction: Direction) {
+pub(super) fn leave_word(session: &Session, progress: Progress, direction: Direction) {
+    interrupt::watch();
     // Who runs the command in another's name leaves a word of its own.
     if session.is_captured() {
         return;
     }
-    let (progress, json) = (target.progress(), session.json());
+    let json = session.json();
     interrupt::last_words(move || {
         let seen = progress.lock().unwrap_or_else(PoisonError::into_inner);
         let nothing = || Deploy::nothing(direction, false);

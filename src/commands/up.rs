@@ -5,7 +5,7 @@ use crate::{
     config::{Config, OutOfOrder, Profile},
     error::{Error, Guard},
     finding::Direction,
-    history::{Facts, Outcome, Target, is_transactional},
+    history::{Facts, Outcome, Progress, Target, is_transactional},
     migration::{
         Migration, MigrationSet, Version,
         plan::{self, Forward, ForwardOptions, Past},
@@ -101,8 +101,9 @@ fn deploy(args: &Args, session: &Session) -> Result<(Deploy, Option<Error>), Err
     let settings = target::settings(&config, args.lock_wait.as_deref(), args.lock_timeout.as_deref())?;
     let options = Options::of(args).forward(&config);
     let say = target::say(session);
+    target::leave_word(session, Progress::default(), Direction::Up);
     let (mut target, past) = Target::open(target::address(session)?, settings, target::who(session), &say)?;
-    target::leave_word(session, &target, Direction::Up);
+    target::leave_word(session, target.progress(), Direction::Up);
     let work = Work { set, config: &config, options: &options, skip_check: args.skip_check };
     let refuse = |past: &Past| match args.fail_on_drift {
         true => drift::refuse(session, &config, set, past),

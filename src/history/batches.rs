@@ -106,7 +106,7 @@ impl Target<'_> {
         let rows = self.session.rows(&format!(
             "SELECT batch_key FROM {runs} WHERE version = {version} AND outcome = 'batch-done' AND statement_from = {at} \
                AND id > (SELECT coalesce(max(id), 0) FROM {runs} WHERE version = {version} AND (direction <> {direction} \
-                         OR outcome NOT IN ('started', 'batch-done', 'step-done', 'partial'))) \
+                         OR outcome NOT IN ('started', 'batch-done', 'step-done', 'partial', 'resolved'))) \
              ORDER BY id DESC LIMIT 1",
             version = job.version,
             direction = literal(job.direction.as_str()),

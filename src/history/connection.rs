@@ -90,6 +90,9 @@ pub(crate) struct Facts {
     pub(crate) transaction_pooler: bool,
 }
 
+/// How far a run is, for another thread.
+pub(crate) type Progress = Arc<Mutex<Option<Outcome>>>;
+
 /// The database that is changed. Only this room can write to it.
 pub(crate) struct Target<'a> {
     pub(super) session: Session,
@@ -103,7 +106,7 @@ pub(crate) struct Target<'a> {
     /// What is to be kept with the record of the step that runs.
     pub(super) note: Option<String>,
     /// How far the run is: for whoever has to tell when it ends without warning.
-    progress: Arc<Mutex<Option<Outcome>>>,
+    progress: Progress,
     /// How old the connection was when the server told the session's age; until it is known what
     /// stands between us and the server.
     pub(super) unsettled: Option<Duration>,
@@ -150,7 +153,7 @@ impl<'a> Target<'a> {
     }
 
     /// Where the run can be looked at from another thread.
-    pub(crate) fn progress(&self) -> Arc<Mutex<Option<Outcome>>> {
+    pub(crate) fn progress(&self) -> Progress {
         self.progress.clone()
     }
 

@@ -137,7 +137,7 @@ fn look(settings: &Settings, local: bool) -> String {
     );
     let unfinished = format!(
         "SELECT json_agg(r) FROM (SELECT DISTINCT ON (version) version, description, direction, outcome, \
-         {} AS at, actor, error FROM {runs} ORDER BY version, id DESC) r \
+         {} AS at, actor, error FROM {runs} WHERE outcome <> 'resolved' ORDER BY version, id DESC) r \
          WHERE r.outcome IN ('started', 'batch-done', 'step-done', 'partial', 'failed')",
         rfc3339("started_at")
     );

@@ -1,6 +1,9 @@
 //! Rows of the history: what each event writes.
 
-use super::connection::{Target, maybe};
+use super::{
+    connection::{Target, maybe},
+    job::Job,
+};
 use crate::{
     config::SupabaseHistory,
     db::Fault,
@@ -60,6 +63,22 @@ impl Target<'_> {
             commit = maybe(self.who.commit_sha.as_deref()),
             tool = literal(env!("CARGO_PKG_VERSION")),
         )
+    }
+
+    /// Records that the answer to a COMMIT was lost and the server has told its outcome: best effort.
+    pub(super) fn book_resolved(&mut self, job: &Job<'_>, xid: &str) {
+        let reason = format!("the answer to COMMIT was lost; transaction {xid} is committed");
+        let event = self.event(&Event {
+            version: job.version.0,
+            description: job.description,
+            direction: job.direction.as_str(),
+            outcome: "resolved",
+            reason: Some(&reason),
+            ..Event::default()
+        });
+        if let Err(fault) = self.shielded(&event) {
+            log::debug!("what became of the COMMIT was not recorded: {fault}");
+        }
     }
 
     /// The row that says that a migration is applied. `milliseconds` is an expression.

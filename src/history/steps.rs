@@ -253,7 +253,7 @@ impl Target<'_> {
             "SELECT outcome, statement_from, statement_to, sql FROM {runs} r \
              WHERE version = {version} AND direction = {direction} AND outcome IN ('started', 'step-done') AND id > \
                (SELECT coalesce(max(id), 0) FROM {runs} WHERE version = {version} AND (direction <> {direction} \
-                OR outcome NOT IN ('started', 'batch-done', 'step-done', 'partial'))) ORDER BY id",
+                OR outcome NOT IN ('started', 'batch-done', 'step-done', 'partial', 'resolved'))) ORDER BY id",
             version = job.version
         ))?;
         let mut progress = Progress::default();

@@ -85,7 +85,7 @@ impl Target<'_> {
                     let spot = guard::culprit(job, range, &self.settings.schema);
                     return Err(Stop::Failed(guard::tampered(&self.settings.schema), spot));
                 }
-                Ok(()) => match self.commit(marks.xid.as_deref().unwrap_or_default())? {
+                Ok(()) => match self.commit(job, marks.xid.as_deref().unwrap_or_default())? {
                     None => {
                         return Ok(Ran::Done {
                             milliseconds: marks.milliseconds.unwrap_or_default(),
@@ -228,7 +228,7 @@ impl Target<'_> {
 
     /// Commits, and puts the session back to how it was. An error that the server gave instead of
     /// committing is returned; a lost answer is looked up.
-    fn commit(&mut self, xid: &str) -> Result<Option<ServerError>, Stop> {
+    fn commit(&mut self, job: &Job<'_>, xid: &str) -> Result<Option<ServerError>, Stop> {
         match self.shielded(&format!("COMMIT; {}", self.restore())) {
             Ok(()) => Ok(None),
             Err(Fault::Server(error)) => {
@@ -246,7 +246,10 @@ impl Target<'_> {
                 (self.say)("the connection was lost at COMMIT; asking the server what became of it");
                 self.reconnect().map_err(Stop::Unknown)?;
                 match self.status_of(xid).as_deref() {
-                    Some("committed") => Ok(None),
+                    Some("committed") => {
+                        self.book_resolved(job, xid);
+                        Ok(None)
+                    }
                     Some("aborted") => Err(Stop::Lost(cause)),
                     _ => Err(Stop::Unknown(Error::Partial {
                         what: "the server cannot say what became of the transaction".into(),

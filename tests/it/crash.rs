@@ -65,6 +65,37 @@ fn nothing_to_do_takes_four_round_trips_with_a_password_and_five_thousand_applie
     project.run_on(&url, &["up"]).expect(7).says("2500");
 }
 
+/// The answer to COMMIT never comes: the server is asked, and the report is never "maybe".
+#[test]
+fn what_became_of_a_commit_is_looked_up() {
+    let project = Project::new();
+    project.migration("1_first", "CREATE TABLE one (id int);", "DROP TABLE one;");
+    let (counted, counting) = (Database::create(), Proxy::counting(postgres::server().port));
+    project.run_on(&counted.url_on(counting.port), &["up"]).expect(0);
+    // After it come the last look and the unlocking.
+    let commit = counting.flights() - 2;
+    for (when, code, outcomes, tables) in
+        [(When::After, 0, &["applied", "resolved"][..], "1"), (When::Before, 4, &["failed"][..], "0")]
+    {
+        let database = Database::create();
+        let proxy = Proxy::faulty(postgres::server().port, commit, Fault::Cut, when);
+        let ran = project.run_on(&database.url_on(proxy.port), &["up", "--format", "json"]).expect(code);
+        let ran = ran.says("lost at COMMIT; asking the server what became of it");
+        let failed = &ran.json()["failed"];
+        assert_eq!(failed.is_null(), code == 0, "{failed}");
+        assert_eq!(
+            database.column("SELECT outcome FROM lockkeeper.migration_runs ORDER BY id"),
+            outcomes,
+            "{when:?}"
+        );
+        assert_eq!(database.value("SELECT count(*) FROM pg_class WHERE relname = 'one'"), tables);
+        // Either way it can be rolled back, or applied.
+        project.run_on(&database.url(), &["up"]).expect(0);
+        project.run_on(&database.url(), &["down"]).expect(0);
+        assert_eq!(database.value("SELECT count(*) FROM pg_class WHERE relname = 'one'"), "0");
+    }
+}
+
 /// What must be the same however a run went: tables, indexes, enum labels, history, and how often
 /// each statement took effect.
 fn picture(database: &Database) -> Vec<String> {
@@ -116,7 +147,7 @@ fn survives_everything(files: Files<'_>, before: Option<&[&str]>, line: &[&str])
         .collect();
     let (next, counts) = (AtomicUsize::new(0), Mutex::new(BTreeMap::<String, usize>::new()));
     std::thread::scope(|scope| {
-        for _ in 0..4 {
+        for _ in 0..8 {
             scope.spawn(|| {
                 while let Some(&(number, fault, when)) = cases.get(next.fetch_add(1, Ordering::SeqCst)) {
                     let database = Database::copy_of(&start);

@@ -167,6 +167,22 @@ fn without_an_answer() {
     assert_eq!(database.column("SELECT version FROM lockkeeper.schema_migrations ORDER BY 1"), ["1", "2"]);
 }
 
+/// Not even the login is answered.
+#[test]
+fn in_the_login() {
+    let (project, database) = (Project::new(), Database::create());
+    project.migration("1_first", "CREATE TABLE one (id int);", "");
+    let proxy = Proxy::faulty(postgres::server().port, 1, Fault::Swallow, When::Before);
+    let child = project.start_on(&database.url_on(proxy.port), UP);
+    while !proxy.fired() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    signal(&child, "-INT");
+    let ran = Ran::of(child.wait_with_output().unwrap()).expect(130);
+    assert_eq!(ran.json()["applied"], serde_json::json!([]));
+    ran.says("the server did not answer");
+}
+
 /// The action's outputs are written too.
 #[test]
 fn in_the_action() {

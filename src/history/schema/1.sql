@@ -25,7 +25,8 @@ CREATE TABLE IF NOT EXISTS {s}.migration_runs (
     version bigint NOT NULL,
     description text,
     direction text NOT NULL CHECK (direction IN ('up', 'down', 'repair', 'baseline')),
-    -- started, batch-done, step-done, applied, rolled-back, failed, cancelled, partial; repaired; baselined
+    -- started, batch-done, step-done, applied, rolled-back, failed, cancelled, partial,
+    -- resolved (the answer to a COMMIT was lost, and the server told of it later); repaired; baselined
     outcome text NOT NULL,
     started_at timestamptz NOT NULL,
     finished_at timestamptz,

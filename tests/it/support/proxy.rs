@@ -153,13 +153,15 @@ fn serve(client: &TcpStream, state: &Arc<State>) {
             }
             continue;
         };
-        if fault == Fault::Swallow {
+        if fault == Fault::Cut {
+            state.fired.store(true, Ordering::SeqCst);
+        } else {
             mute.store(true, Ordering::SeqCst);
         }
         // The client hears nothing from here on; the server gets all of the flight and an end that is
         // only visible to it when it looks.
         if when == When::After {
-            if fault != Fault::Swallow {
+            if fault == Fault::Cut {
                 let _ = client.shutdown(Shutdown::Write);
             }
             let _ = (&server).write_all(&buffer[..n]);
@@ -168,10 +170,10 @@ fn serve(client: &TcpStream, state: &Arc<State>) {
                 let _ = (&server).write_all(&buffer[..n]);
             }
         }
+        state.fired.store(true, Ordering::SeqCst);
         if fault == Fault::Kill {
             state.kill_client();
         }
-        state.fired.store(true, Ordering::SeqCst);
         if fault == Fault::Swallow {
             let _ = client.set_read_timeout(None);
             while matches!((&*client).read(&mut buffer), Ok(1..)) {}
