@@ -227,7 +227,7 @@ impl<'a> Run<'a> {
                     let start = piece.body.start;
                     let span = start + error.span.start..start + error.span.end;
                     self.catalog.blind = true;
-                    match psql_variable(text, &error) {
+                    match catalog::psql_only_syntax::variable(text, &error) {
                         Some(name) => {
                             let message = format!("`{name}` is a variable of psql; no server understands it");
                             self.sink(&catalog::psql_only_syntax::RULE, at, span)
@@ -362,19 +362,6 @@ enum Inside {
     Unit(Box<Unit>),
     /// Cannot be read, and why.
     Opaque(String),
-}
-
-/// `:name`, `:'name'` or `:"name"`, where the grammar stopped at the colon of one.
-fn psql_variable(text: &str, error: &sql::SyntaxError) -> Option<String> {
-    let from = text.get(error.span.start..)?;
-    let name = from.strip_prefix(':')?;
-    let word = |name: &str| name.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(name.len());
-    let end = match name.chars().next()? {
-        quote @ ('\'' | '"') => 1 + name[1..].find(quote)? + 1,
-        first if first.is_alphabetic() || first == '_' => word(name),
-        _ => return None,
-    };
-    from.get(..1 + end).map(str::to_owned)
 }
 
 /// Which statements the runner runs outside a transaction; empty: the file runs in one, or asks for

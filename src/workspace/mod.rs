@@ -193,6 +193,13 @@ impl Workspace {
     }
 }
 
+/// Whether a file that is no migration looks as if it were meant to be one: SQL, and not named as an
+/// example or helper.
+pub(crate) fn is_stray(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    name.ends_with(".sql") && !name.starts_with(['_', '.']) && !name.starts_with("example_")
+}
+
 /// Waits until no other run holds the turn to write a new file, and holds it until the value is
 /// dropped (or the process dies). Where a folder cannot be locked, nobody waits.
 pub(crate) fn take_turn(root: &Path) -> Option<fs::File> {

@@ -95,6 +95,23 @@ fn ignores_need_a_reason_and_a_finding() {
 }
 
 #[test]
+fn a_new_file_without_a_version_is_never_applied() {
+    let project = repository();
+    project.write("migrations/example_old.sql", "drop table public.users;");
+    project.write("migrations/helper.sql", "select 1;");
+    commit(&project, "helpers");
+    project.write("migrations/add_things.sql", "drop table public.users;");
+    let report = check(&project, &["--base", "main"]).expect(1).json();
+    let expected = vec![("bad-migration-filename".to_owned(), "error".to_owned())];
+    assert_eq!(rules(&report), expected, "{report}");
+    assert_eq!(report["findings"][0]["file"], "migrations/add_things.sql");
+    let report = check(&project, &["migrations/add_things.sql"]).expect(1).json();
+    assert_eq!(rules(&report), expected, "{report}");
+    // Nothing is said of it where every file of the folder is looked at.
+    check(&project, &["--fail-on", "error"]).expect(0);
+}
+
+#[test]
 fn configuration_sets_levels_and_paths() {
     let project = repository();
     project.migration("20260201000000_drop", "drop table public.users;", INIT);

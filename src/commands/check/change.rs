@@ -6,6 +6,7 @@ use super::{Args, Changed, Session};
 use crate::{
     config::Config,
     error::{Error, Problem},
+    finding::Place,
     migration::{Content, Entry, Folder, Migration, MigrationSet, Version, wants},
     report::Milestone,
     rules::{self, Base},
@@ -60,7 +61,13 @@ impl Change {
         }
         let mut named: Option<Vec<String>> = None;
         let mut versions = if !args.paths.is_empty() {
-            let chosen = workspace.select(&args.paths)?;
+            // Of these it is said below that they are never applied.
+            let stray = |given: &&String| {
+                let path = given.trim_start_matches("./");
+                workspace::is_stray(path) && workspace.set.others.iter().any(|other| other == path)
+            };
+            let paths: Vec<String> = args.paths.iter().filter(|given| !stray(given)).cloned().collect();
+            let chosen = workspace.select(&paths)?;
             let all = args.paths.iter().any(|path| session.root().join(path).is_dir());
             named = Some(args.paths.iter().map(|path| path.trim_start_matches("./").to_owned()).collect());
             if all {
@@ -90,7 +97,28 @@ impl Change {
                 paths.iter().any(|path| problem.place.file.ends_with(path) || problem.what.contains(path))
             }
         };
-        let problems = workspace.set.problems.iter().filter(concerns).cloned().collect();
+        let mut problems: Vec<Problem> = workspace.set.problems.iter().filter(concerns).cloned().collect();
+        // Of a file that was there before it is known that it is an example; a new one is a slip.
+        let is_new = |path: &str| match (&changes, told) {
+            (Some(changes), _) => changes.iter().any(|it| {
+                it.path == path && matches!(it.kind, ChangeKind::Added | ChangeKind::Renamed { .. })
+            }),
+            (None, Some(told)) => {
+                told.paths.iter().any(|it| it == path)
+                    && !told.edited.iter().any(|(edited, _)| edited == path)
+            }
+            (None, None) => named.iter().flatten().any(|it| it == path),
+        };
+        let strays = workspace.set.others.iter().filter(|path| workspace::is_stray(path) && is_new(path));
+        problems.extend(strays.map(|path| Problem {
+            rule: "bad-migration-filename",
+            place: Place::file(path),
+            what: format!("`{path}` is never applied: its name does not begin with a version"),
+            remedy: "Name it `<version>_<slug>.sql`, as `lockkeeper create` does; if it is none, begin its name with \
+                     `_` or `example_`."
+                .into(),
+            unreadable: false,
+        }));
         Ok(Self { versions, base, problems, workspace })
     }
 

@@ -3,6 +3,7 @@
 use crate::{
     finding::{Category, Severity},
     rules::{Check, Rule},
+    sql,
 };
 
 pub(in crate::rules) static RULE: Rule = Rule {
@@ -26,3 +27,16 @@ pub(in crate::rules) static RULE: Rule = Rule {
     checks: &[Check::Elsewhere],
     ..Rule::BLANK
 };
+
+/// `:name`, `:'name'` or `:"name"`, where the grammar stopped at the colon of one.
+pub(in crate::rules) fn variable(text: &str, error: &sql::SyntaxError) -> Option<String> {
+    let from = text.get(error.span.start..)?;
+    let name = from.strip_prefix(':')?;
+    let word = |name: &str| name.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(name.len());
+    let end = match name.chars().next()? {
+        quote @ ('\'' | '"') => 1 + name[1..].find(quote)? + 1,
+        first if first.is_alphabetic() || first == '_' => word(name),
+        _ => return None,
+    };
+    from.get(..1 + end).map(str::to_owned)
+}
