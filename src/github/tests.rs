@@ -12,6 +12,9 @@ use crate::{env::Env, finding::Severity, secret::Secret};
 #[path = "../../tests/it/support/github.rs"]
 #[allow(dead_code)]
 mod double;
+#[path = "../../tests/it/support/openapi.rs"]
+#[allow(dead_code)]
+mod openapi;
 
 use double::{PULL, Trouble, blob};
 

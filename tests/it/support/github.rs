@@ -7,41 +7,17 @@
 
 use std::{
     collections::BTreeMap,
-    io::{BufRead, BufReader, Read, Write},
-    net::TcpListener,
+    io::{Read, Write},
     sync::{Arc, LazyLock, Mutex, MutexGuard},
     time::Duration,
 };
 
 use serde_json::{Value, json};
 
-static DESCRIPTION: LazyLock<Value> = LazyLock::new(|| {
-    let mut description: Value =
-        serde_json::from_str(include_str!("../fixtures/github-openapi.json")).unwrap();
-    for methods in description["paths"].as_object_mut().unwrap().values_mut() {
-        for operation in methods.as_object_mut().unwrap().values_mut() {
-            if let Some(schema) = operation.pointer_mut("/requestBody/content/application~1json/schema") {
-                close(schema);
-            }
-        }
-    }
-    description
-});
+use super::openapi::{self, Answer, Description, Request};
 
-/// Refuses properties that GitHub's description does not name.
-fn close(schema: &mut Value) {
-    match schema {
-        Value::Object(map) => {
-            let plain = !["oneOf", "anyOf", "allOf"].iter().any(|key| map.contains_key(*key));
-            if map.get("type") == Some(&json!("object")) && map.contains_key("properties") && plain {
-                map.entry("additionalProperties").or_insert(json!(false));
-            }
-            map.values_mut().for_each(close);
-        }
-        Value::Array(items) => items.iter_mut().for_each(close),
-        _ => {}
-    }
-}
+static DESCRIPTION: LazyLock<Description> =
+    LazyLock::new(|| Description::new(include_str!("../fixtures/github-openapi.json")));
 
 const THREADS: &str = include_str!("../../../src/github/threads.graphql");
 const AGENT: &str = concat!("lockkeeper/", env!("CARGO_PKG_VERSION"));
@@ -60,16 +36,6 @@ pub enum Trouble {
     NextPageElsewhere,
     NotFound,
     TooLong,
-}
-
-/// A request as it came.
-#[derive(Debug, Clone)]
-pub struct Request {
-    pub method: String,
-    pub path: String,
-    pub query: String,
-    pub body: Value,
-    pub token: String,
 }
 
 #[derive(Default)]
@@ -102,17 +68,16 @@ pub const PULL: u64 = 2;
 
 impl GitHub {
     pub fn start(head_sha: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
         let state = State { head_sha: head_sha.into(), next_id: 1000, ..State::default() };
         let state = Arc::new(Mutex::new(state));
-        let (shared, base) = (Arc::clone(&state), url.clone());
-        std::thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let (shared, base) = (Arc::clone(&shared), base.clone());
-                std::thread::spawn(move || serve(stream, &shared, &base));
-            }
+        // Pages link to themselves, so the server has to know its own address.
+        let (shared, base) = (Arc::clone(&state), Arc::new(Mutex::new(String::new())));
+        let own = Arc::clone(&base);
+        let url = openapi::serve(move |request| {
+            let base = own.lock().unwrap().clone();
+            respond(request, &shared, &base)
         });
+        base.lock().unwrap().clone_from(&url);
         Self { url, state }
     }
 
@@ -182,7 +147,7 @@ impl Handle {
     /// Answers on one more connection, as the server at `base`.
     pub fn answer_on(&self, stream: impl Read + Write + Send + 'static, base: &str) {
         let (shared, base) = (Arc::clone(&self.0), base.to_owned());
-        std::thread::spawn(move || serve(stream, &shared, &base));
+        std::thread::spawn(move || openapi::converse(stream, &|request| respond(request, &shared, &base)));
     }
 }
 
@@ -216,15 +181,8 @@ pub fn blob(content: &str) -> String {
     String::from_utf8(git.wait_with_output().unwrap().stdout).unwrap().trim().to_owned()
 }
 
-struct Answer {
-    status: u16,
-    headers: Vec<(String, String)>,
-    body: String,
-}
-
 fn answer(status: u16, body: &Value) -> Answer {
-    let body = if body.is_null() { String::new() } else { body.to_string() };
-    Answer { status, headers: Vec::new(), body }
+    Answer::json(status, body).with("x-github-request-id", "F00D:1")
 }
 
 fn refuse(status: u16, message: &str, errors: Value) -> Answer {
@@ -234,130 +192,85 @@ fn refuse(status: u16, message: &str, errors: Value) -> Answer {
     )
 }
 
-fn serve(stream: impl Read + Write, shared: &Mutex<State>, base: &str) {
-    let mut stream = BufReader::new(stream);
-    while let Some((request, headers)) = read_request(&mut stream) {
-        let trouble = {
-            let mut state = shared.lock().unwrap();
-            state.journal.push(request.clone());
-            let at = state
-                .troubles
-                .iter()
-                .position(|(method, end, _)| *method == request.method && request.path.ends_with(end));
-            at.map(|at| state.troubles.remove(at).2)
-        };
-        let carry_out = || {
-            let mut state = shared.lock().unwrap();
-            let violations = violations(&request, &headers);
-            if violations.is_empty() {
-                state.answer(&request, base)
-            } else {
-                state.violations.extend(violations.clone());
-                refuse(422, "Validation Failed", json!(violations))
-            }
-        };
-        let answer = match trouble {
-            None => carry_out(),
-            Some(Trouble::StoredThen502) => {
-                carry_out();
-                Answer { status: 502, headers: Vec::new(), body: "<html>Unicorn!</html>".into() }
-            }
-            Some(Trouble::Plain502) => refuse(502, "Server Error", json!([])),
-            Some(Trouble::RetryAfter(seconds)) => {
-                let mut answer = refuse(429, "You have exceeded a secondary rate limit.", json!([]));
-                answer.headers.push(("retry-after".into(), seconds.to_string()));
-                answer
-            }
-            Some(Trouble::Html200) => {
-                Answer { status: 200, headers: Vec::new(), body: "<html>Welcome to the proxy</html>".into() }
-            }
-            Some(Trouble::Slow(milliseconds)) => {
-                std::thread::sleep(Duration::from_millis(milliseconds));
-                carry_out()
-            }
-            Some(Trouble::RedirectElsewhere) => {
-                let mut answer = refuse(307, "Temporary Redirect", json!([]));
-                answer.headers.push(("location".into(), "https://elsewhere.invalid/x".into()));
-                answer
-            }
-            Some(Trouble::NextPageElsewhere) => {
-                let mut answer = carry_out();
-                let next = "<https://elsewhere.invalid/repositories/1/x?page=2>; rel=\"next\"";
-                answer.headers.push(("link".into(), next.into()));
-                answer
-            }
-            Some(Trouble::NotFound) => refuse(404, "Not Found", json!([])),
-            Some(Trouble::TooLong) => refuse(
-                422,
-                "Validation Failed",
-                json!([{ "resource": "IssueComment", "code": "custom", "field": "body",
-                    "message": "body is too long (maximum is 65536 characters)" }]),
-            ),
-        };
-        if write_answer(stream.get_mut(), &answer).is_err() {
-            return;
-        }
-    }
-}
-
-fn read_request(reader: &mut impl BufRead) -> Option<(Request, BTreeMap<String, Vec<String>>)> {
-    let mut line = String::new();
-    reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
-    let mut words = line.split_whitespace();
-    let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
-    let mut headers: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok()?;
-        let Some((name, value)) = line.trim_end().split_once(':') else { break };
-        headers.entry(name.to_lowercase()).or_default().push(value.trim().to_owned());
-    }
-    let length = headers.get("content-length").map_or(0, |values| values[0].parse().unwrap());
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+fn respond(request: &Request, shared: &Mutex<State>, base: &str) -> Answer {
     // GitHub Enterprise Server has its API below a path.
-    let path = path.strip_prefix("/api").unwrap_or(path);
-    let path = path.strip_prefix("/v3").unwrap_or(path);
-    let token = headers.get("authorization").map_or("", |values| values[0].as_str());
-    let request = Request {
-        method,
-        path: path.to_owned(),
-        query: query.to_owned(),
-        body: serde_json::from_slice(&body).unwrap_or(Value::Null),
-        token: token.trim_start_matches("Bearer ").to_owned(),
+    let path = request.path.strip_prefix("/api").unwrap_or(&request.path);
+    let path = path.strip_prefix("/v3").unwrap_or(path).to_owned();
+    let request = Request { path, ..request.clone() };
+    let trouble = {
+        let mut state = shared.lock().unwrap();
+        state.journal.push(request.clone());
+        let at = state
+            .troubles
+            .iter()
+            .position(|(method, end, _)| *method == request.method && request.path.ends_with(end));
+        at.map(|at| state.troubles.remove(at).2)
     };
-    Some((request, headers))
-}
-
-fn write_answer(writer: &mut impl Write, answer: &Answer) -> std::io::Result<()> {
-    let mut head = format!(
-        "HTTP/1.1 {} X\r\ncontent-type: application/json\r\nx-github-request-id: F00D:1\r\ncontent-length: {}\r\n",
-        answer.status,
-        answer.body.len()
-    );
-    for (name, value) in &answer.headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+    let carry_out = || {
+        let mut state = shared.lock().unwrap();
+        let violations = violations(&request);
+        if violations.is_empty() {
+            state.answer(&request, base)
+        } else {
+            state.violations.extend(violations.clone());
+            refuse(422, "Validation Failed", json!(violations))
+        }
+    };
+    match trouble {
+        None => carry_out(),
+        Some(Trouble::StoredThen502) => {
+            carry_out();
+            Answer { status: 502, headers: Vec::new(), body: "<html>Unicorn!</html>".into() }
+        }
+        Some(Trouble::Plain502) => refuse(502, "Server Error", json!([])),
+        Some(Trouble::RetryAfter(seconds)) => {
+            let mut answer = refuse(429, "You have exceeded a secondary rate limit.", json!([]));
+            answer.headers.push(("retry-after".into(), seconds.to_string()));
+            answer
+        }
+        Some(Trouble::Html200) => {
+            Answer { status: 200, headers: Vec::new(), body: "<html>Welcome to the proxy</html>".into() }
+        }
+        Some(Trouble::Slow(milliseconds)) => {
+            std::thread::sleep(Duration::from_millis(milliseconds));
+            carry_out()
+        }
+        Some(Trouble::RedirectElsewhere) => {
+            let mut answer = refuse(307, "Temporary Redirect", json!([]));
+            answer.headers.push(("location".into(), "https://elsewhere.invalid/x".into()));
+            answer
+        }
+        Some(Trouble::NextPageElsewhere) => {
+            let mut answer = carry_out();
+            let next = "<https://elsewhere.invalid/repositories/1/x?page=2>; rel=\"next\"";
+            answer.headers.push(("link".into(), next.into()));
+            answer
+        }
+        Some(Trouble::NotFound) => refuse(404, "Not Found", json!([])),
+        Some(Trouble::TooLong) => refuse(
+            422,
+            "Validation Failed",
+            json!([{ "resource": "IssueComment", "code": "custom", "field": "body",
+                "message": "body is too long (maximum is 65536 characters)" }]),
+        ),
     }
-    writer.write_all(format!("{head}\r\n{}", answer.body).as_bytes())?;
-    writer.flush()
 }
 
 /// What GitHub's description has against a request.
-fn violations(request: &Request, headers: &BTreeMap<String, Vec<String>>) -> Vec<String> {
+fn violations(request: &Request) -> Vec<String> {
     let mut found = Vec::new();
     let mut say = |what: String| found.push(format!("{} {}: {what}", request.method, request.path));
-    let once = |name: &str| headers.get(name).is_some_and(|values| values.len() == 1);
+    let once = |name: &str| request.headers.get(name).is_some_and(|values| values.len() == 1);
     for name in ["user-agent", "accept", "authorization", "x-github-api-version"] {
         if !once(name) {
-            say(format!("header {name} is {:?}", headers.get(name)));
+            say(format!("header {name} is {:?}", request.headers.get(name)));
         }
     }
-    if headers.get("accept").is_none_or(|values| values[0] != "application/vnd.github+json") {
+    if request.headers.get("accept").is_none_or(|values| values[0] != "application/vnd.github+json") {
         say("Accept is not GitHub's JSON".into());
     }
-    if headers.get("user-agent").is_none_or(|values| values[0] != AGENT) {
-        say(format!("another user agent: {:?}", headers.get("user-agent")));
+    if request.headers.get("user-agent").is_none_or(|values| values[0] != AGENT) {
+        say(format!("another user agent: {:?}", request.headers.get("user-agent")));
     }
     if request.path == "/graphql" {
         // Held against GitHub's own schema by scripts/check-github.
@@ -367,51 +280,8 @@ fn violations(request: &Request, headers: &BTreeMap<String, Vec<String>>) -> Vec
         }
         return found;
     }
-    let Some(operation) = operation(&request.method, &request.path) else {
-        say("no such route".into());
-        return found;
-    };
-    let named: Vec<&str> = operation["parameters"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|parameter| match parameter["$ref"].as_str() {
-            Some(reference) => {
-                &DESCRIPTION["components"]["parameters"][reference.rsplit('/').next().unwrap()]
-            }
-            None => parameter,
-        })
-        .filter(|parameter| parameter["in"] == "query")
-        .map(|parameter| parameter["name"].as_str().unwrap())
-        .collect();
-    for pair in request.query.split('&').filter(|pair| !pair.is_empty()) {
-        let name = pair.split('=').next().unwrap();
-        if !named.contains(&name) {
-            say(format!("query parameter {name}"));
-        }
-    }
-    match operation.pointer("/requestBody/content/application~1json/schema") {
-        Some(schema) => {
-            let validator = jsonschema::validator_for(schema).unwrap();
-            for error in validator.iter_errors(&request.body) {
-                say(format!("{} {error}", error.instance_path()));
-            }
-        }
-        None if !request.body.is_null() => say("a body where there is none".into()),
-        None => {}
-    }
+    found.extend(DESCRIPTION.violations(request));
     found
-}
-
-fn operation(method: &str, path: &str) -> Option<&'static Value> {
-    let given: Vec<&str> = path.split('/').collect();
-    let paths = DESCRIPTION["paths"].as_object().unwrap();
-    let (_, methods) = paths.iter().find(|(template, _)| {
-        let parts: Vec<&str> = template.split('/').collect();
-        parts.len() == given.len()
-            && parts.iter().zip(&given).all(|(part, given)| part.starts_with('{') || part == given)
-    })?;
-    methods.get(method.to_lowercase())
 }
 
 impl State {

@@ -4,6 +4,7 @@
 pub mod cluster;
 pub mod github;
 pub mod https;
+pub mod openapi;
 pub mod pgbouncer;
 pub mod postgres;
 pub mod project;
