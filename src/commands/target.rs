@@ -24,15 +24,20 @@ use crate::{
     webhook::Hook,
 };
 
-/// The target's address, by the contract's order.
-pub(super) fn address(session: &Session) -> Result<Address, Error> {
+/// The address by the contract's order.
+fn bare_address(session: &Session) -> Result<Address, Error> {
     match &session.globals.target {
         Some(name) => named(name, session),
         None => {
-            let pooler = |reference: &str| supabase::pooler(reference, &session.env);
-            db::resolve(session.globals.database_url.as_deref(), &session.env, &pooler)
+            let parts = || supabase::address(&session.env);
+            db::resolve(session.globals.database_url.as_deref(), &session.env, &parts)
         }
     }
+}
+
+/// The target's address, and whom to ask about it.
+pub(super) fn address(session: &Session) -> Result<Address, Error> {
+    Ok(supabase::known(bare_address(session)?, &session.env))
 }
 
 /// The address of one of the configured targets. No other variable is looked at: who names a target

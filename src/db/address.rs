@@ -1,11 +1,8 @@
-//! The address of a database: read from a URL, checked, and shown without its password.
-//!
-//! Read by hand because an address holds a secret: no library's parse error may repeat it, and a
-//! password with a character that should have been encoded deserves a better answer than
-//! "invalid port".
+//! The address of a database: checked, and shown without its password.
 
-use std::{fmt, time::Duration};
+use std::{fmt, net::IpAddr, time::Duration};
 
+use super::{platform::Platform, url::Parser};
 use crate::{error::Error, secret::Secret};
 
 /// How much TLS, in libpq's words.
@@ -13,6 +10,7 @@ use crate::{error::Error, secret::Secret};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SslMode {
     Disable,
+    Allow,
     Prefer,
     Require,
     VerifyCa,
@@ -20,10 +18,11 @@ pub(crate) enum SslMode {
 }
 
 impl SslMode {
-    fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         Some(match text {
             "disable" => Self::Disable,
-            "allow" | "prefer" => Self::Prefer,
+            "allow" => Self::Allow,
+            "prefer" => Self::Prefer,
             "require" => Self::Require,
             "verify-ca" => Self::VerifyCa,
             "verify-full" => Self::VerifyFull,
@@ -34,6 +33,7 @@ impl SslMode {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Disable => "disable",
+            Self::Allow => "allow",
             Self::Prefer => "prefer",
             Self::Require => "require",
             Self::VerifyCa => "verify-ca",
@@ -47,9 +47,13 @@ impl SslMode {
 pub(crate) struct Address {
     /// A name, an address, or the folder of a Unix socket.
     pub(crate) host: String,
+    /// Where to connect instead of looking the host up; the host stays the name to verify.
+    pub(crate) host_addr: Option<IpAddr>,
     pub(crate) port: u16,
     pub(crate) user: Option<String>,
     pub(crate) password: Option<Secret>,
+    /// The role to work as, where one logs in as another.
+    pub(crate) role: Option<String>,
     pub(crate) database: Option<String>,
     /// `None`: not said; then by the host, see [`Address::ssl_mode`].
     pub(crate) asked_ssl_mode: Option<SslMode>,
@@ -57,6 +61,8 @@ pub(crate) struct Address {
     pub(crate) connect_timeout: Duration,
     /// What named it, such as `--database-url`: errors say where to mend it.
     pub(crate) origin: String,
+    /// Who runs the database and can be asked about it.
+    pub(crate) platform: Option<Platform>,
 }
 
 impl fmt::Display for Address {
@@ -70,6 +76,24 @@ impl fmt::Display for Address {
 }
 
 impl Address {
+    /// A host's usual port and nothing else said.
+    pub(crate) fn of_host(host: impl Into<String>, origin: impl Into<String>) -> Self {
+        Self {
+            host: host.into(),
+            host_addr: None,
+            port: 5432,
+            user: None,
+            password: None,
+            role: None,
+            database: None,
+            asked_ssl_mode: None,
+            ssl_root_cert: None,
+            connect_timeout: Duration::from_secs(15),
+            origin: origin.into(),
+            platform: None,
+        }
+    }
+
     /// Reads `postgresql://user:password@host:port/database?sslmode=…`.
     pub(crate) fn parse(url: &str, origin: &str) -> Result<Self, Error> {
         Parser { origin }.parse(url.trim())
@@ -93,6 +117,12 @@ impl Address {
         self.host.ends_with(".pooler.supabase.com")
     }
 
+    /// Reference of the project at Supabase that this is the database of.
+    pub(crate) fn project(&self) -> Option<&str> {
+        let of_user = || self.user.as_deref()?.rsplit_once('.').map(|(_, reference)| reference);
+        if self.is_supabase_pooler() { of_user() } else { self.supabase_ref() }
+    }
+
     /// Project reference of a direct address, `db.<ref>.supabase.co`.
     pub(crate) fn supabase_ref(&self) -> Option<&str> {
         let rest = self.host.strip_prefix("db.")?;
@@ -101,13 +131,15 @@ impl Address {
     }
 
     /// The TLS mode in force. Supabase's certificates can be verified with the built-in roots, so
-    /// there `require` means verified; plain text has to be asked for in so many words.
+    /// there `require` means verified; plain text has to be asked for in so many words. Elsewhere a
+    /// root certificate is given to verify with.
     pub(crate) fn ssl_mode(&self) -> SslMode {
         match self.asked_ssl_mode {
             Some(SslMode::Disable) => SslMode::Disable,
             _ if self.is_supabase() => SslMode::VerifyFull,
             Some(mode) => mode,
             None if self.is_socket() => SslMode::Disable,
+            None if self.ssl_root_cert.is_some() => SslMode::VerifyFull,
             None if self.is_loopback() => SslMode::Prefer,
             None => SslMode::Require,
         }
@@ -147,184 +179,12 @@ impl Address {
     }
 }
 
-struct Parser<'a> {
-    origin: &'a str,
-}
-
-impl Parser<'_> {
-    fn parse(&self, url: &str) -> Result<Address, Error> {
-        let rest = url
-            .strip_prefix("postgresql://")
-            .or_else(|| url.strip_prefix("postgres://"))
-            .ok_or_else(|| self.fault("does not begin with postgresql:// or postgres://"))?;
-        let (before_query, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let (authority, path) = before_query.split_once('/').unwrap_or((before_query, ""));
-        // The password is the only part in which people write these without encoding them.
-        if !authority.contains('@') && rest.contains('@') {
-            return Err(self.encoding("a `/`, `?` or `#`"));
-        }
-        if authority.matches('@').count() > 1 {
-            return Err(self.encoding("an `@`"));
-        }
-        if rest.contains('#') {
-            return Err(self.encoding("a `#`"));
-        }
-        let (login, location) = authority.rsplit_once('@').unwrap_or(("", authority));
-        let (user, password) = match login.split_once(':') {
-            Some((user, password)) => (user, Some(password)),
-            None => (login, None),
-        };
-        let (host, port) = self.location(location)?;
-        let mut address = Address {
-            host: self.decode(host)?,
-            port: port.unwrap_or(5432),
-            user: Some(self.decode(user)?).filter(|user| !user.is_empty()),
-            password: password.map(|text| self.decode(text)).transpose()?.map(Secret::new),
-            database: Some(self.decode(path)?).filter(|database| !database.is_empty()),
-            asked_ssl_mode: None,
-            ssl_root_cert: None,
-            connect_timeout: Duration::from_secs(15),
-            origin: self.origin.to_owned(),
-        };
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            self.parameter(&mut address, name, self.decode(value)?)?;
-        }
-        if address.host.is_empty() {
-            address.host = "localhost".into();
-        }
-        Ok(address)
-    }
-
-    fn location<'t>(&self, text: &'t str) -> Result<(&'t str, Option<u16>), Error> {
-        if text.contains(',') {
-            return Err(self.fault("names several hosts; a deploy needs exactly one"));
-        }
-        if let Some(rest) = text.strip_prefix('[') {
-            let (host, rest) =
-                rest.split_once(']').ok_or_else(|| self.fault("has a `[` without `]` in its host"))?;
-            return Ok((host, rest.strip_prefix(':').map(|port| self.port(port)).transpose()?));
-        }
-        match text.split_once(':') {
-            Some((host, "")) => Ok((host, None)),
-            Some((host, port)) => Ok((host, Some(self.port(port)?))),
-            None => Ok((text, None)),
-        }
-    }
-
-    fn port(&self, text: &str) -> Result<u16, Error> {
-        // What stands there may be the end of a password: it is not repeated.
-        text.parse().ok().filter(|port| *port > 0).ok_or_else(|| {
-            self.fault(
-                "has no valid port after the host (is a `:` or `@` in the password not percent-encoded?)",
-            )
-        })
-    }
-
-    fn parameter(&self, address: &mut Address, name: &str, value: String) -> Result<(), Error> {
-        match name {
-            "host" => address.host = value,
-            "port" => address.port = self.port(&value)?,
-            "user" => address.user = Some(value),
-            "password" => address.password = Some(Secret::new(value)),
-            "dbname" => address.database = Some(value),
-            "sslmode" => {
-                let mode = SslMode::parse(&value).ok_or_else(|| {
-                    self.fault("has an unknown sslmode (disable, prefer, require, verify-ca, verify-full)")
-                })?;
-                address.asked_ssl_mode = Some(mode);
-            }
-            "ssl" if value == "true" => address.asked_ssl_mode = Some(SslMode::Require),
-            "sslrootcert" => address.ssl_root_cert = Some(value).filter(|path| !path.is_empty()),
-            "connect_timeout" => {
-                let seconds =
-                    value.parse().map_err(|_| self.fault("has a connect_timeout that is no number"))?;
-                // libpq: zero is no limit; a CI job has one anyway.
-                address.connect_timeout = Duration::from_secs(if seconds == 0 { 600 } else { seconds });
-            }
-            // Other drivers' options (`pgbouncer=true`, `schema=public`) are common in shared secrets.
-            other => log::debug!("the option `{other}` of {} is not used", self.origin),
-        }
-        Ok(())
-    }
-
-    fn decode(&self, text: &str) -> Result<String, Error> {
-        let mut bytes = Vec::with_capacity(text.len());
-        let mut rest = text.as_bytes();
-        while let [byte, tail @ ..] = rest {
-            if *byte != b'%' {
-                bytes.push(*byte);
-                rest = tail;
-                continue;
-            }
-            let code = tail.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
-            let code = code.and_then(|hex| u8::from_str_radix(hex, 16).ok());
-            bytes.push(code.ok_or_else(|| self.encoding("a `%`"))?);
-            rest = &tail[2..];
-        }
-        String::from_utf8(bytes).map_err(|_| self.fault("is not UTF-8 once decoded"))
-    }
-
-    fn fault(&self, what: &str) -> Error {
-        Error::usage(
-            format!("the database address in {} {what}", self.origin),
-            "The form is postgresql://user:password@host:5432/database?sslmode=require.",
-        )
-    }
-
-    fn encoding(&self, what: &str) -> Error {
-        Error::usage(
-            format!(
-                "the database address in {} seems to hold {what} in the password that is not percent-encoded",
-                self.origin
-            ),
-            "Write special characters of the password as %40 (@), %3A (:), %2F (/), %23 (#), %25 (%), %3F (?).",
-        )
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn parse(url: &str) -> Address {
         Address::parse(url, "X").unwrap()
-    }
-
-    #[test]
-    fn reads_the_usual_forms() {
-        let address = parse("postgres://me:p%40ss@h:6000/db?sslmode=verify-full&sslrootcert=/ca&schema=x");
-        assert_eq!(address.to_string(), "h:6000/db");
-        assert_eq!(address.password.clone().unwrap().expose(), "p@ss");
-        assert_eq!(address.ssl_mode(), SslMode::VerifyFull);
-        assert_eq!(address.ssl_root_cert.as_deref(), Some("/ca"));
-        let socket = parse("postgresql://me@/db?host=/run/pg&port=77");
-        assert_eq!((socket.host.as_str(), socket.port, socket.ssl_mode()), ("/run/pg", 77, SslMode::Disable));
-        assert_eq!(parse("postgresql://[::1]:5/db").port, 5);
-        assert_eq!(parse("postgresql://h/db").ssl_mode(), SslMode::Require);
-        assert_eq!(parse("postgresql://127.0.0.1/db").ssl_mode(), SslMode::Prefer);
-        assert_eq!(parse("postgresql://p@db.abc.supabase.co/postgres").ssl_mode(), SslMode::VerifyFull);
-    }
-
-    #[test]
-    fn faults_never_repeat_the_password() {
-        for url in [
-            "postgresql://me:hun/ter2@h/db",
-            "postgresql://me:hun@ter2@h/db",
-            "postgresql://me:hun#ter2@h/db",
-            "postgresql://me:hun?ter2@h/db",
-            "postgresql://me:hun%ter2@h/db",
-            "mysql://me:hunter2@h/db",
-            "postgresql://me:x@h:hunter2/db",
-        ] {
-            let error = Address::parse(url, "SECRET_URL").unwrap_err();
-            let text = format!("{error} {error:?} {}", error.remedy());
-            assert!(!text.contains("ter2"), "{text}");
-            assert!(text.contains("SECRET_URL"), "{text}");
-            assert_eq!(error.exit_code(), 2);
-        }
-        let address = parse("postgresql://me:hunter2@h/db");
-        assert!(!format!("{address} {address:?}").contains("hunter2"));
     }
 
     #[test]

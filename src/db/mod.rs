@@ -5,11 +5,17 @@
 
 mod address;
 mod connect;
+mod platform;
 mod remedy;
+mod resolve;
 mod session;
+mod statement;
 mod tls;
+mod url;
 
 pub(crate) use address::{Address, SslMode};
-pub(crate) use connect::{connect, resolve};
-pub(crate) use remedy::remedy;
+pub(crate) use connect::connect;
+pub(crate) use platform::{AskPlatform, Lent, Platform};
+pub(crate) use resolve::resolve;
 pub(crate) use session::{Fault, Rows, ServerError, Session};
+pub(crate) use statement::remedy;

@@ -3,16 +3,18 @@
 //! Supabase signs its databases' certificates with two private roots (one subject, two keys); both
 //! are built in, so that its hosts are verified in full without any setting.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
     client::{
         WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+        verify_server_name,
     },
     crypto::{CryptoProvider, ring},
     pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+    server::ParsedCertificate,
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -34,13 +36,26 @@ const SYSTEM_ROOTS: [&str; 4] = [
 /// What a connection to `address` is encrypted with.
 pub(super) fn connector(address: &Address) -> Result<MakeRustlsConnect, Error> {
     let provider = Arc::new(ring::default_provider());
-    let verifier: Arc<dyn ServerCertVerifier> = match (address.ssl_mode(), &address.ssl_root_cert) {
-        (SslMode::VerifyFull, _) => web_pki(address, &provider)?,
-        // With a root file, `require` verifies like `verify-ca`: libpq does so for old clients' sake.
-        (SslMode::VerifyCa, _) | (SslMode::Require, Some(_)) => {
-            Arc::new(AnyName(web_pki(address, &provider)?))
-        }
-        (SslMode::Require | SslMode::Prefer | SslMode::Disable, _) => Arc::new(Unverified(provider.clone())),
+    let (mode, root) = (address.ssl_mode(), root_file(address));
+    if address.ssl_root_cert.as_deref() == Some("system") && mode != SslMode::VerifyFull {
+        // So does libpq: anybody can have a certificate of a public authority, for some name.
+        return Err(Error::usage(
+            format!("sslmode={} is too weak for sslrootcert=system in {}", mode.as_str(), address.origin),
+            "Use sslmode=verify-full, or leave sslmode out.",
+        ));
+    }
+    // With a root file, `require` verifies like `verify-ca`: libpq does so for old clients' sake.
+    let verifies = match mode {
+        SslMode::VerifyFull | SslMode::VerifyCa => true,
+        SslMode::Require => root.is_some(),
+        SslMode::Prefer | SslMode::Allow | SslMode::Disable => false,
+    };
+    let verifier: Arc<dyn ServerCertVerifier> = if verifies {
+        let roots = roots(address, root)?;
+        let anchors = Arc::new(store(&roots));
+        Arc::new(Verified { pki: web_pki(anchors, &provider)?, roots, name: mode == SslMode::VerifyFull })
+    } else {
+        Arc::new(Unverified(provider.clone()))
     };
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -53,39 +68,52 @@ pub(super) fn connector(address: &Address) -> Result<MakeRustlsConnect, Error> {
     Ok(MakeRustlsConnect::new(config))
 }
 
-fn web_pki(address: &Address, provider: &Arc<CryptoProvider>) -> Result<Arc<WebPkiServerVerifier>, Error> {
-    let roots = Arc::new(roots(address)?);
+/// The file with the roots: the one that is named, else libpq's own place where there is one.
+/// <https://www.postgresql.org/docs/current/libpq-ssl.html#LIBQ-SSL-CERTIFICATES>
+fn root_file(address: &Address) -> Option<PathBuf> {
+    match address.ssl_root_cert.as_deref() {
+        Some("system") => SYSTEM_ROOTS.iter().map(PathBuf::from).find(|path| path.exists()),
+        Some(file) => Some(file.into()),
+        None if address.is_supabase() || address.is_socket() => None,
+        None => std::env::home_dir()
+            .map(|home| home.join(".postgresql").join("root.crt"))
+            .filter(|path| path.exists()),
+    }
+}
+
+fn web_pki(
+    roots: Arc<RootCertStore>,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<WebPkiServerVerifier>, Error> {
     WebPkiServerVerifier::builder_with_provider(roots, provider.clone()).build().map_err(|error| {
         Error::io("the root certificates cannot be used", "Give a PEM file by sslrootcert.", error)
     })
 }
 
-fn roots(address: &Address) -> Result<RootCertStore, Error> {
-    let mut roots = RootCertStore::empty();
+fn store(roots: &[CertificateDer<'static>]) -> RootCertStore {
+    let mut store = RootCertStore::empty();
+    store.add_parsable_certificates(roots.iter().cloned());
+    store
+}
+
+fn roots(address: &Address, file: Option<PathBuf>) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let mut roots = Vec::new();
     if address.is_supabase() {
-        for pem in SUPABASE_ROOTS {
-            add(&mut roots, pem);
-        }
+        roots.extend(SUPABASE_ROOTS.into_iter().flat_map(certificates));
     }
-    let file = match address.ssl_root_cert.as_deref() {
-        Some("system") => SYSTEM_ROOTS.into_iter().find(|path| std::path::Path::new(path).exists()),
-        Some(file) => Some(file),
-        None => None,
-    };
     if let Some(file) = file {
-        let pem = std::fs::read(file).map_err(|error| {
-            Error::io(
-                format!("the root certificate {file} cannot be read"),
-                format!("Mend sslrootcert in {}.", address.origin),
-                error,
-            )
+        let mend = || format!("Mend sslrootcert in {}.", address.origin);
+        let pem = std::fs::read(&file).map_err(|error| {
+            Error::io(format!("the root certificate {} cannot be read", file.display()), mend(), error)
         })?;
-        if add(&mut roots, &pem) == 0 {
+        let found = certificates(&pem);
+        if store(&found).is_empty() {
             return Err(Error::usage(
-                format!("{file} holds no certificate in PEM form"),
-                format!("Mend sslrootcert in {}.", address.origin),
+                format!("{} holds no certificate in PEM form", file.display()),
+                mend(),
             ));
         }
+        roots.extend(found);
     }
     if roots.is_empty() {
         return Err(Error::usage(
@@ -100,17 +128,19 @@ fn roots(address: &Address) -> Result<RootCertStore, Error> {
     Ok(roots)
 }
 
-/// Returns how many certificates there were.
-fn add(roots: &mut RootCertStore, pem: &[u8]) -> usize {
-    let certificates = CertificateDer::pem_slice_iter(pem).filter_map(Result::ok);
-    roots.add_parsable_certificates(certificates).0
+fn certificates(pem: &[u8]) -> Vec<CertificateDer<'static>> {
+    CertificateDer::pem_slice_iter(pem).filter_map(Result::ok).map(CertificateDer::into_owned).collect()
 }
 
-/// Verifies the chain but not the name: `verify-ca`.
+/// Verifies the chain, and the name where `verify-full` asks for it.
 #[derive(Debug)]
-struct AnyName(Arc<WebPkiServerVerifier>);
+struct Verified {
+    pki: Arc<WebPkiServerVerifier>,
+    roots: Vec<CertificateDer<'static>>,
+    name: bool,
+}
 
-impl ServerCertVerifier for AnyName {
+impl ServerCertVerifier for Verified {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -119,11 +149,33 @@ impl ServerCertVerifier for AnyName {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        // The name is compared last: this error means that the chain is good.
-        match self.0.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
+        use CertificateError::{
+            Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet, NotValidYetContext,
+        };
+        let outcome = self.pki.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        match outcome {
+            // The name is compared last: this error means that the chain is good.
+            Err(rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }))
+                if !self.name =>
+            {
+                Ok(ServerCertVerified::assertion())
+            }
             Err(rustls::Error::InvalidCertificate(
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) => Ok(ServerCertVerified::assertion()),
+                NotValidForName
+                | NotValidForNameContext { .. }
+                | Expired
+                | ExpiredContext { .. }
+                | NotValidYet
+                | NotValidYetContext { .. },
+            )) => outcome,
+            // A server's own certificate, given as the root: webpki does not let an authority be a
+            // server, OpenSSL does, and Postgres' manual makes such certificates.
+            Err(rustls::Error::InvalidCertificate(_)) if self.roots.iter().any(|root| root == end_entity) => {
+                if self.name {
+                    verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+                }
+                Ok(ServerCertVerified::assertion())
+            }
             other => other,
         }
     }
@@ -134,7 +186,7 @@ impl ServerCertVerifier for AnyName {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.verify_tls12_signature(message, certificate, signature)
+        self.pki.verify_tls12_signature(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -143,11 +195,11 @@ impl ServerCertVerifier for AnyName {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.verify_tls13_signature(message, certificate, signature)
+        self.pki.verify_tls13_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
+        self.pki.supported_verify_schemes()
     }
 }
 
@@ -199,13 +251,13 @@ mod tests {
     #[test]
     fn supabase_roots_are_built_in() {
         let address = Address::parse("postgresql://p.x@a.pooler.supabase.com/postgres", "X").unwrap();
-        assert_eq!(roots(&address).unwrap().len(), 2);
+        assert_eq!(roots(&address, None).unwrap().len(), 2);
         assert!(connector(&address).is_ok());
     }
 
     #[test]
     fn verifying_without_roots_is_refused() {
         let address = Address::parse("postgresql://p@example.com/db?sslmode=verify-full", "X").unwrap();
-        assert!(roots(&address).unwrap_err().remedy().contains("sslrootcert"));
+        assert!(roots(&address, None).unwrap_err().remedy().contains("sslrootcert"));
     }
 }

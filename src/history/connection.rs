@@ -305,7 +305,10 @@ impl<'a> Target<'a> {
         self.session = loop {
             match db::connect(&self.address, &self.who.application_name()) {
                 Ok(session) => break session,
-                Err(error) if begun.elapsed() > Duration::from_secs(30) => return Err(error),
+                // A refused login repeated gets people locked out.
+                Err(refusal) if !refusal.again || begun.elapsed() > Duration::from_secs(30) => {
+                    return Err(refusal.error);
+                }
                 Err(_) if !interrupt::sleep(pause) => {
                     return Err(cancelled("while connecting again"));
                 }
@@ -327,7 +330,16 @@ impl<'a> Target<'a> {
         if self.facts.transaction_pooler {
             return String::new();
         }
-        format!("{RESET} DEALLOCATE ALL; DISCARD SEQUENCES; {}", preamble(&self.settings, Some(&self.facts)))
+        format!(
+            "{RESET} {} DEALLOCATE ALL; DISCARD SEQUENCES; {}",
+            self.role_again(),
+            preamble(&self.settings, Some(&self.facts))
+        )
+    }
+
+    /// Becomes the role again that the session works as, where it logged in as another one.
+    pub(super) fn role_again(&self) -> String {
+        self.address.role.as_ref().map(|role| format!("SET SESSION ROLE {};", ident(role))).unwrap_or_default()
     }
 }
 

@@ -195,9 +195,10 @@ impl Target<'_> {
         };
         message.ours(&format!(
             "DO $lockkeeper$ BEGIN {through}; END $lockkeeper$; SET CONSTRAINTS ALL IMMEDIATE;\n\
-             SET SESSION AUTHORIZATION DEFAULT; RESET ROLE; SET LOCAL search_path = pg_catalog; {timeouts}\n\
+             SET SESSION AUTHORIZATION DEFAULT; RESET ROLE; {role} SET LOCAL search_path = pg_catalog; {timeouts}\n\
              DO $lockkeeper$ BEGIN {lock} {after}; END $lockkeeper$;\n\
              {bookkeeping}",
+            role = self.role_again(),
             through = mark("through"),
             after = mark_of("history", &history),
         ));

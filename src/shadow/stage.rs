@@ -90,15 +90,12 @@ impl Stage {
         };
         let password = self.migrator.get_password().map(String::from_utf8_lossy);
         Address {
-            host,
             port: self.migrator.get_ports().first().copied().unwrap_or(5432),
             user: Some(self.migrator().to_owned()),
             password: password.map(Secret::new),
             database: Some(self.name()),
-            asked_ssl_mode: None,
-            ssl_root_cert: None,
             connect_timeout: Duration::from_secs(10),
-            origin: "the shadow".into(),
+            ..Address::of_host(host, "the shadow")
         }
     }
 

@@ -17,6 +17,7 @@ mod robust;
 mod shadow;
 mod signals;
 mod steps;
+mod supabase;
 mod support;
 mod targets;
 mod tidy;

@@ -20,7 +20,7 @@ use std::{
 
 use postgres::{Client, Config, NoTls};
 
-/// Password of the role `with_password`, the only one that needs one.
+/// Password of the role `with_password`. It needs one, and so do members of `with_passwords`.
 pub const PASSWORD: &str = "s3cret-Of-The-Test";
 
 /// The running server.
@@ -146,6 +146,11 @@ impl Drop for Database {
     }
 }
 
+/// A superuser on the shared server, outside the databases of tests.
+pub fn admin() -> Client {
+    connect(server(), "postgres")
+}
+
 fn connect(server: &Server, database: &str) -> Client {
     Config::new()
         .host_path(&server.socket)
@@ -222,7 +227,9 @@ fn boot(home: &Path, bin: &Path) -> u16 {
                     autovacuum = off\nmax_prepared_transactions = 4\nssl = on\n\
                     log_min_messages = warning\nlisten_addresses = '127.0.0.1'\n";
     append(&data.join("postgresql.conf"), settings);
-    let access = "local all all trust\nhost all with_password 127.0.0.1/32 scram-sha-256\n\
+    let access = "local all all trust\nhost all with_password,+with_passwords 127.0.0.1/32 scram-sha-256\n\
+                  hostssl all only_ssl 127.0.0.1/32 trust\nhost all only_ssl 127.0.0.1/32 reject\n\
+                  hostnossl all only_plain 127.0.0.1/32 trust\nhost all only_plain 127.0.0.1/32 reject\n\
                   host all all 127.0.0.1/32 trust\n";
     fs::write(data.join("pg_hba.conf"), access).expect("pg_hba.conf");
     // Another process can take the port between our look and the server's: then look again.
@@ -245,8 +252,11 @@ fn boot(home: &Path, bin: &Path) -> u16 {
         if started.is_ok_and(|status| status.success()) {
             let mut client = wait(home, port);
             client
-                .batch_execute(&format!("CREATE ROLE with_password LOGIN PASSWORD '{PASSWORD}'"))
-                .expect("the role with a password");
+                .batch_execute(&format!(
+                    "CREATE ROLE with_password LOGIN PASSWORD '{PASSWORD}'; CREATE ROLE with_passwords; \
+                     CREATE ROLE only_ssl LOGIN; CREATE ROLE only_plain LOGIN"
+                ))
+                .expect("the roles that pg_hba.conf knows");
             return port;
         }
     }
@@ -270,7 +280,7 @@ fn certificates(home: &Path, data: &Path) {
         openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj '/CN=Lockkeeper test root' \
             -keyout \"$1/root.key\" -out \"$1/root.crt\"
         openssl req -newkey rsa:2048 -nodes -subj '/CN=localhost' -keyout \"$2/server.key\" -out \"$1/server.csr\"
-        printf 'subjectAltName=DNS:localhost\\nbasicConstraints=CA:FALSE\\n' >\"$1/server.ext\"
+        printf 'subjectAltName=DNS:localhost,DNS:*.pooler.supabase.com,DNS:db.abcdefghijklmnopqrst.supabase.co\\nbasicConstraints=CA:FALSE\\n' >\"$1/server.ext\"
         openssl x509 -req -in \"$1/server.csr\" -CA \"$1/root.crt\" -CAkey \"$1/root.key\" -CAcreateserial \
             -days 30 -extfile \"$1/server.ext\" -out \"$2/server.crt\"
         chmod 600 \"$2/server.key\"";
