@@ -1,6 +1,6 @@
 //! Roll back, newest first.
 
-use super::{Session, target, up};
+use super::{Session, platform, target, up};
 use crate::{
     error::{Error, Guard},
     finding::Direction,
@@ -34,7 +34,7 @@ pub(crate) struct Args {
     /// Only remove the history row of a migration whose DOWN is empty.
     #[arg(long)]
     pub(crate) mark_only: bool,
-    /// Copy what would be lost into schema lockkeeper_archive first.
+    /// Copy what would be lost into schema lockkeeper_archive first, in the same transaction.
     #[arg(long)]
     pub(crate) archive: bool,
     /// How long to wait for another deploy [default: 5min].
@@ -86,9 +86,11 @@ fn roll_back(args: &Args, session: &Session) -> Result<(Deploy, Option<Error>), 
     }
     if args.dry_run {
         let (plan, losses) = decide(&mut target, set, &mut past, &options)?;
+        let way_back = if is_loss(&losses) { platform::way_back(session, &mut target) } else { None };
         if !session.json() {
             session.print(&text(&plan, &losses));
         }
+        way_back.iter().for_each(|line| say(line));
         return Ok((
             Deploy {
                 pending: plan.steps.iter().map(|step| step.version.0).collect(),
@@ -100,7 +102,14 @@ fn roll_back(args: &Args, session: &Session) -> Result<(Deploy, Option<Error>), 
     }
     target::leave_word(session, target.progress(), Direction::Down);
     let allowed = Allowed { data_loss: args.allow_data_loss, archive: args.archive };
-    let outcome = carry_out(&mut target, set, &options, allowed, &|line| session.say(line))?;
+    let advice = platform::ask_advisors(session, &config, target.address());
+    let way_back = |target: &mut Target<'_>| platform::way_back(session, target);
+    let outcome = carry_out(&mut target, set, &options, allowed, &|line| session.say(line), &way_back)?;
+    if let Some(advice) = advice
+        && !outcome.done.is_empty()
+    {
+        advice.tell_new(session);
+    }
     if outcome.error.is_none() && !session.json() && !session.globals.quiet {
         session.print(&format!("{} rolled back.", up::count(outcome.done.len(), "migration")));
     }
@@ -128,22 +137,29 @@ fn planned(step: &BackStep, set: &MigrationSet, losses: &[Loss]) -> Planned {
 pub(crate) struct Allowed {
     /// Rows, for good.
     pub(crate) data_loss: bool,
-    /// Rows, with a copy kept.
+    /// Whether a copy is kept. It is no leave to lose rows.
     pub(crate) archive: bool,
 }
 
-/// Plans and rolls back, under the lock.
+/// Plans and rolls back, under the lock. `way_back` says what there is to go back to, before rows are
+/// lost.
 pub(crate) fn carry_out(
     target: &mut Target<'_>,
     set: &MigrationSet,
     options: &BackOptions,
     allowed: Allowed,
     say: &dyn Fn(&str),
+    way_back: &dyn Fn(&mut Target<'_>) -> Option<String>,
 ) -> Result<Outcome, Error> {
     target.exclusively(|target, mut past| {
         up::adopt(target, set, &past)?;
         let (plan, losses) = decide(target, set, &mut past, options)?;
         say(text(&plan, &losses).trim_end());
+        if is_loss(&losses)
+            && let Some(line) = way_back(target)
+        {
+            say(&line);
+        }
         refuse_loss(allowed, &losses)?;
         Ok(target.roll_back(&plan.steps, &losses, allowed.archive))
     })
@@ -172,16 +188,25 @@ fn decide(
     Ok((plan, losses))
 }
 
+fn is_loss(losses: &[Loss]) -> bool {
+    losses.iter().any(|loss| !loss.is_nothing())
+}
+
 fn refuse_loss(allowed: Allowed, losses: &[Loss]) -> Result<(), Error> {
     let real: Vec<String> =
         losses.iter().filter(|loss| !loss.is_nothing()).map(ToString::to_string).collect();
-    if real.is_empty() || allowed.data_loss || allowed.archive {
+    if real.is_empty() || allowed.data_loss {
         return Ok(());
     }
+    let remedy = if allowed.archive {
+        "Say `--allow-data-loss` with `--archive`: the copy in schema lockkeeper_archive is made first, in the same transaction."
+    } else {
+        "Say `--allow-data-loss`; with `--archive` it is copied into schema lockkeeper_archive first, in the same transaction."
+    };
     Err(Error::refused(
         Guard::DataLoss,
         format!("the rollback would lose {}. Nothing was rolled back", real.join(", ")),
-        "Keep a copy with `--archive` (schema lockkeeper_archive, in the same transaction), or say `--allow-data-loss`.",
+        remedy,
     ))
 }
 
@@ -202,7 +227,8 @@ fn text(plan: &Back, losses: &[Loss]) -> String {
         let resumes = if step.resumes { ", going on where it stopped" } else { "" };
         out.push_str(&format!("  {}  {}  ({how}{resumes})\n", step.version, step.description));
         for loss in losses.iter().filter(|loss| loss.version == step.version) {
-            out.push_str(&format!("    loses {loss}\n"));
+            let verb = if loss.is_untold() { "may lose" } else { "loses" };
+            out.push_str(&format!("    {verb} {loss}\n"));
         }
     }
     out

@@ -9,6 +9,7 @@ pub(crate) mod down;
 mod drift;
 mod pattern;
 mod plan;
+mod platform;
 mod repair;
 mod rules;
 mod session;

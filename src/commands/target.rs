@@ -37,7 +37,8 @@ fn bare_address(session: &Session) -> Result<Address, Error> {
 
 /// The target's address, and whom to ask about it.
 pub(super) fn address(session: &Session) -> Result<Address, Error> {
-    Ok(supabase::known(bare_address(session)?, &session.env))
+    let address = bare_address(session)?.with_home(session.env.get("HOME"));
+    Ok(supabase::known(address, &session.env))
 }
 
 /// The address of one of the configured targets. No other variable is looked at: who names a target

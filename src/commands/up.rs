@@ -1,6 +1,6 @@
 //! Apply what is pending.
 
-use super::{Session, check, drift, target};
+use super::{Session, check, drift, platform, target};
 use crate::{
     config::{Config, OutOfOrder, Profile},
     error::{Error, Guard},
@@ -115,11 +115,20 @@ fn deploy(args: &Args, session: &Session) -> Result<(Deploy, Option<Error>), Err
         pending: not_applied(set, &past).iter().map(|version| version.0).collect(),
         ..Deploy::nothing(Direction::Up, false)
     };
+    let advice = match waiting.pending.is_empty() {
+        true => None,
+        false => platform::ask_advisors(session, &config, target.address()),
+    };
     let outcome = match apply(&mut target, past, &work, &refuse, &|line| session.say(line)) {
         Ok(Some(outcome)) => outcome,
         Ok(None) => return Ok((waiting, None)),
         Err(error) => return Ok((waiting, Some(error))),
     };
+    if let Some(advice) = advice
+        && !outcome.done.is_empty()
+    {
+        advice.tell_new(session);
+    }
     let document = target::document(&outcome, false);
     if outcome.error.is_none() && !session.json() && !session.globals.quiet {
         let newest = newest.max(outcome.done.iter().map(|done| done.version).max());

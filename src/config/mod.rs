@@ -125,11 +125,13 @@ impl Postgres {
 pub(crate) struct Supabase {
     pub(crate) exposed_schemas: Vec<String>,
     pub(crate) expose_public: bool,
+    /// Whether a deploy tells what the platform's advisors say after it and did not say before.
+    pub(crate) advisors: bool,
 }
 
 impl Default for Supabase {
     fn default() -> Self {
-        Self { exposed_schemas: vec!["public".into()], expose_public: true }
+        Self { exposed_schemas: vec!["public".into()], expose_public: true, advisors: false }
     }
 }
 

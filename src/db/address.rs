@@ -1,6 +1,11 @@
 //! The address of a database: checked, and shown without its password.
 
-use std::{fmt, net::IpAddr, time::Duration};
+use std::{
+    fmt,
+    net::IpAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use super::{platform::Platform, url::Parser};
 use crate::{error::Error, secret::Secret};
@@ -58,6 +63,8 @@ pub(crate) struct Address {
     /// `None`: not said; then by the host, see [`Address::ssl_mode`].
     pub(crate) asked_ssl_mode: Option<SslMode>,
     pub(crate) ssl_root_cert: Option<String>,
+    /// Where libpq would look for it, had nobody said: a file that is there.
+    pub(crate) usual_root: Option<PathBuf>,
     pub(crate) connect_timeout: Duration,
     /// What named it, such as `--database-url`: errors say where to mend it.
     pub(crate) origin: String,
@@ -88,6 +95,7 @@ impl Address {
             database: None,
             asked_ssl_mode: None,
             ssl_root_cert: None,
+            usual_root: None,
             connect_timeout: Duration::from_secs(15),
             origin: origin.into(),
             platform: None,
@@ -97,6 +105,13 @@ impl Address {
     /// Reads `postgresql://user:password@host:port/database?sslmode=…`.
     pub(crate) fn parse(url: &str, origin: &str) -> Result<Self, Error> {
         Parser { origin }.parse(url.trim())
+    }
+
+    /// Looks where libpq does for a root certificate that nobody has named.
+    /// <https://www.postgresql.org/docs/current/libpq-ssl.html#LIBQ-SSL-CERTIFICATES>
+    pub(crate) fn with_home(self, home: Option<&str>) -> Self {
+        let file = home.map(|home| Path::new(home).join(".postgresql").join("root.crt"));
+        Self { usual_root: file.filter(|file| file.exists()), ..self }
     }
 
     pub(crate) fn is_socket(&self) -> bool {

@@ -73,10 +73,11 @@ pub(crate) fn connect(address: &Address, application_name: &str) -> Result<Sessi
     loop {
         let login = address.platform.as_ref().and_then(|platform| platform.login()).transpose()?;
         let config = config(address, login.as_ref().map(|(lent, _)| lent), application_name, &notices);
-        let failure = match addresses(address).and_then(|ips| dial(&config, &connector, address.ssl_mode(), &ips)) {
-            Ok(client) => return work_as(address, Session::new(client, connector, notices)),
-            Err(failure) => failure,
-        };
+        let failure =
+            match addresses(address).and_then(|ips| dial(&config, &connector, address.ssl_mode(), &ips)) {
+                Ok(client) => return work_as(address, Session::new(client, connector, notices)),
+                Err(failure) => failure,
+            };
         let diagnosis = remedy::of_connection(address, &failure);
         let fresh = login.is_some_and(|(_, fresh)| fresh);
         let wait = match diagnosis.retry {
@@ -139,7 +140,9 @@ fn addresses(address: &Address) -> Result<Vec<IpAddr>, Failure> {
     if ips.is_empty() {
         return Err(Failure::Name("the host has no address".into()));
     }
-    if ips.iter().all(|ip| ip.is_ipv6() && !ip.is_loopback()) && !ips.iter().any(|ip| has_route(*ip, address.port)) {
+    if ips.iter().all(|ip| ip.is_ipv6() && !ip.is_loopback())
+        && !ips.iter().any(|ip| has_route(*ip, address.port))
+    {
         return Err(Failure::NoIpv6);
     }
     Ok(ips)
@@ -147,7 +150,8 @@ fn addresses(address: &Address) -> Result<Vec<IpAddr>, Failure> {
 
 /// Whether this machine has a way there. Connecting a datagram socket sends nothing.
 fn has_route(ip: IpAddr, port: u16) -> bool {
-    UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).is_ok_and(|socket| socket.connect(SocketAddr::new(ip, port)).is_ok())
+    UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0))
+        .is_ok_and(|socket| socket.connect(SocketAddr::new(ip, port)).is_ok())
 }
 
 /// Tries each address until one answers. What a server answers is final: the other addresses lead to
@@ -176,7 +180,9 @@ fn agree(config: &Config, tls: &MakeRustlsConnect, mode: SslMode) -> Result<Clie
         SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => (Mode::Require, None),
     };
     match (attempt(config, tls, first), second) {
-        (Err(Failure::Server(error)), Some(second)) if error.is("28000") && error.message.contains("pg_hba.conf") => {
+        (Err(Failure::Server(error)), Some(second))
+            if error.is("28000") && error.message.contains("pg_hba.conf") =>
+        {
             attempt(config, tls, second)
         }
         (Err(Failure::Tls(_)), Some(second)) => attempt(config, tls, second),

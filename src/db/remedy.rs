@@ -166,7 +166,9 @@ pub(super) fn of_connection(address: &Address, failure: &Failure) -> Diagnosis {
             };
             Diagnosis { ask_status: true, ..unreached(address, message, remedy) }
         }
-        Failure::NoIpv6 => unreached(address, "there is no way to its IPv6 address from here", no_ipv6(address)),
+        Failure::NoIpv6 => {
+            unreached(address, "there is no way to its IPv6 address from here", no_ipv6(address))
+        }
         Failure::Tls(message) => unreached(address, message, of_tls(address, message)),
         Failure::Network(kind, message) => of_network(address, *kind, message),
     }
@@ -175,11 +177,13 @@ pub(super) fn of_connection(address: &Address, failure: &Failure) -> Diagnosis {
 fn of_login(address: &Address, error: &ServerError) -> Diagnosis {
     let message = &error.message;
     let user = address.user.as_deref().unwrap_or("(the default user)");
-    let by_code = KNOWN.iter().find(|known| known.codes.iter().any(|code| message.contains(&format!("({code})"))));
+    let by_code =
+        KNOWN.iter().find(|known| known.codes.iter().any(|code| message.contains(&format!("({code})"))));
     let known = by_code
         .or_else(|| KNOWN.iter().find(|known| known.texts.iter().any(|text| message.contains(text))))
         .or_else(|| KNOWN.iter().find(|known| known.sqlstates.contains(&error.sqlstate.as_str())));
-    let (advice, retry) = known.map_or(("Check {origin}.", Retry::Never), |known| (known.advice, known.retry));
+    let (advice, retry) =
+        known.map_or(("Check {origin}.", Retry::Never), |known| (known.advice, known.retry));
     let size = message.split("pool_size: ").nth(1).unwrap_or_default();
     let size: String = size.chars().take_while(char::is_ascii_digit).collect();
     let size = if size.is_empty() { size } else { format!("{size} ") };

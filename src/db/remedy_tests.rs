@@ -4,7 +4,8 @@ use std::io::Error as Io;
 
 use super::*;
 
-const POOLER: &str = "postgresql://postgres.abcdefghijklmnopqrst:hunter2@aws-0-x.pooler.supabase.com/postgres";
+const POOLER: &str =
+    "postgresql://postgres.abcdefghijklmnopqrst:hunter2@aws-0-x.pooler.supabase.com/postgres";
 const DIRECT: &str = "postgresql://postgres:hunter2@db.abcdefghijklmnopqrst.supabase.co/postgres";
 const OTHER: &str = "postgresql://me:hunter2@db.example.com/app";
 
@@ -27,32 +28,102 @@ fn login(url: &str, message: &str, sqlstate: &str) -> Diagnosis {
 
 /// Message, SQLSTATE, retry, what the advice must say.
 const ANSWERS: &[(&str, &str, Retry, &str)] = &[
-    ("(ENOTFOUND) tenant/user postgres.abcdefghijklmnopqrst not found", "XX000", Retry::ComingUp, "aws-0-x.pooler.supabase.com does not know this project"),
+    (
+        "(ENOTFOUND) tenant/user postgres.abcdefghijklmnopqrst not found",
+        "XX000",
+        Retry::ComingUp,
+        "aws-0-x.pooler.supabase.com does not know this project",
+    ),
     ("Tenant or user not found", "XX000", Retry::ComingUp, "SUPABASE_ACCESS_TOKEN"),
-    ("(ENOIDENTIFIER) no tenant identifier provided (external_id or sni_hostname required)", "XX000", Retry::Never, "`postgres.<project ref>`"),
+    (
+        "(ENOIDENTIFIER) no tenant identifier provided (external_id or sni_hostname required)",
+        "XX000",
+        Retry::Never,
+        "`postgres.<project ref>`",
+    ),
     ("password authentication failed for user \"postgres\"", "28P01", Retry::Login, "not an API key"),
-    ("(EWRONGPASSWORD) password authentication failed for user \"postgres\"", "28P01", Retry::Login, "percent-encoded"),
+    (
+        "(EWRONGPASSWORD) password authentication failed for user \"postgres\"",
+        "28P01",
+        Retry::Login,
+        "percent-encoded",
+    ),
     ("(EJITUNAUTHORIZED) unauthorized", "XX000", Retry::Login, "*database* password"),
-    ("role \"nobody\" is not permitted to log in", "28000", Retry::Login, "the role `postgres.abcdefghijklmnopqrst`"),
-    ("(ECIRCUITBREAKER) too many authentication failures, new connections are temporarily blocked", "XX000", Retry::Never, "about two minutes"),
-    ("Circuit breaker open: too many authentication failures", "XX000", Retry::Never, "Mend the password first"),
-    ("(EMAXCONNSESSION) max clients reached in session mode - max clients are limited to pool_size: 15", "XX000", Retry::Patiently, "All 15 session-mode connections"),
-    ("MaxClientsInSessionMode: max clients reached in session mode", "XX000", Retry::Patiently, "All session-mode connections"),
+    (
+        "role \"nobody\" is not permitted to log in",
+        "28000",
+        Retry::Login,
+        "the role `postgres.abcdefghijklmnopqrst`",
+    ),
+    (
+        "(ECIRCUITBREAKER) too many authentication failures, new connections are temporarily blocked",
+        "XX000",
+        Retry::Never,
+        "about two minutes",
+    ),
+    (
+        "Circuit breaker open: too many authentication failures",
+        "XX000",
+        Retry::Never,
+        "Mend the password first",
+    ),
+    (
+        "(EMAXCONNSESSION) max clients reached in session mode - max clients are limited to pool_size: 15",
+        "XX000",
+        Retry::Patiently,
+        "All 15 session-mode connections",
+    ),
+    (
+        "MaxClientsInSessionMode: max clients reached in session mode",
+        "XX000",
+        Retry::Patiently,
+        "All session-mode connections",
+    ),
     ("(EMAXCONN) max client connections reached, limit: 200", "XX000", Retry::Patiently, "limit of clients"),
     ("Max client connections reached", "XX000", Retry::Patiently, "compute size"),
-    ("(ECHECKOUTTIMEOUT) unable to check out connection from the pool after 60000ms", "XX000", Retry::Patiently, "pool exhausted"),
+    (
+        "(ECHECKOUTTIMEOUT) unable to check out connection from the pool after 60000ms",
+        "XX000",
+        Retry::Patiently,
+        "pool exhausted",
+    ),
     ("(ESSLREQUIRED) SSL connection is required", "XX000", Retry::Never, "verify-full"),
-    ("no pg_hba.conf entry for host \"1.2.3.4\", user \"postgres\", database \"postgres\", SSL off", "28000", Retry::Never, "insists on TLS"),
-    ("no pg_hba.conf entry for host \"1.2.3.4\", user \"postgres\", database \"postgres\", no encryption", "28000", Retry::Never, "insists on TLS"),
-    ("(EADDRNOTALLOWED) address not in tenant allow_list: {1, 2, 3, 4}", "XX000", Retry::Never, "Network restrictions are on"),
+    (
+        "no pg_hba.conf entry for host \"1.2.3.4\", user \"postgres\", database \"postgres\", SSL off",
+        "28000",
+        Retry::Never,
+        "insists on TLS",
+    ),
+    (
+        "no pg_hba.conf entry for host \"1.2.3.4\", user \"postgres\", database \"postgres\", no encryption",
+        "28000",
+        Retry::Never,
+        "insists on TLS",
+    ),
+    (
+        "(EADDRNOTALLOWED) address not in tenant allow_list: {1, 2, 3, 4}",
+        "XX000",
+        Retry::Never,
+        "Network restrictions are on",
+    ),
     ("(EBANNED) tenant is banned", "XX000", Retry::Never, "support"),
-    ("(EAUTHQUERY) authentication query failed: connection to database not available", "XX000", Retry::Thrice, "health"),
+    (
+        "(EAUTHQUERY) authentication query failed: connection to database not available",
+        "XX000",
+        Retry::Thrice,
+        "health",
+    ),
     ("(EDBHANDLEREXITED) connection to database closed", "XX000", Retry::Thrice, "not reachable"),
     ("(EMAXPREPARED) max prepared statements limit reached", "XX000", Retry::Never, "port 5432"),
     ("(EPREPAREDDUP) prepared statement already exists", "XX000", Retry::Never, "port 5432"),
     ("prepared statement \"s1\" already exists", "42P05", Retry::Never, "port 5432"),
     ("prepared statement \"s1\" does not exist", "26000", Retry::Never, "port 5432"),
-    ("remaining connection slots are reserved for non-replication superuser connections", "53300", Retry::Patiently, "no free connection"),
+    (
+        "remaining connection slots are reserved for non-replication superuser connections",
+        "53300",
+        Retry::Patiently,
+        "no free connection",
+    ),
     ("sorry, too many clients already", "53300", Retry::Patiently, "max_connections"),
     ("the database system is starting up", "57P03", Retry::Patiently, "starting up or shutting down"),
     ("terminating connection due to administrator command", "57P01", Retry::Patiently, "lockkeeper status"),
@@ -95,9 +166,8 @@ fn every_way_not_to_get_there_is_told_apart() {
     let nothing = of(OTHER, 111);
     assert!(nothing.remedy.contains("Nothing listens there") && !nothing.ask_bans, "{nothing:?}");
     assert!(of(OTHER, 110).remedy.contains("firewall"));
-    let no_name = |url| {
-        of_connection(&address(url), &Failure::Name("failed to lookup address information".into()))
-    };
+    let no_name =
+        |url| of_connection(&address(url), &Failure::Name("failed to lookup address information".into()));
     assert!(no_name(DIRECT).remedy.contains("no DNS entry for project abcdefghijklmnopqrst: it is paused"));
     assert!(no_name(DIRECT).ask_status);
     assert!(no_name(OTHER).remedy.contains("check DB_URL"));
@@ -108,8 +178,14 @@ fn certificates_are_explained() {
     let of = |url: &str, message: &str| of_connection(&address(url), &Failure::Tls(message.into()));
     for (message, says) in [
         ("invalid peer certificate: UnknownIssuer", "sslrootcert"),
-        ("invalid peer certificate: certificate not valid for name \"x\"; certificate is only valid for DnsName(\"y\")", "another name"),
-        ("invalid peer certificate: certificate expired: verification time 2 (UNIX), but certificate is not valid after 1", "out of date"),
+        (
+            "invalid peer certificate: certificate not valid for name \"x\"; certificate is only valid for DnsName(\"y\")",
+            "another name",
+        ),
+        (
+            "invalid peer certificate: certificate expired: verification time 2 (UNIX), but certificate is not valid after 1",
+            "out of date",
+        ),
     ] {
         let diagnosis = of(OTHER, message);
         assert!(diagnosis.remedy.contains(says), "{message}: {diagnosis:?}");

@@ -69,15 +69,12 @@ pub(super) fn connector(address: &Address) -> Result<MakeRustlsConnect, Error> {
 }
 
 /// The file with the roots: the one that is named, else libpq's own place where there is one.
-/// <https://www.postgresql.org/docs/current/libpq-ssl.html#LIBQ-SSL-CERTIFICATES>
 fn root_file(address: &Address) -> Option<PathBuf> {
     match address.ssl_root_cert.as_deref() {
         Some("system") => SYSTEM_ROOTS.iter().map(PathBuf::from).find(|path| path.exists()),
         Some(file) => Some(file.into()),
         None if address.is_supabase() || address.is_socket() => None,
-        None => std::env::home_dir()
-            .map(|home| home.join(".postgresql").join("root.crt"))
-            .filter(|path| path.exists()),
+        None => address.usual_root.clone(),
     }
 }
 
@@ -108,10 +105,7 @@ fn roots(address: &Address, file: Option<PathBuf>) -> Result<Vec<CertificateDer<
         })?;
         let found = certificates(&pem);
         if store(&found).is_empty() {
-            return Err(Error::usage(
-                format!("{} holds no certificate in PEM form", file.display()),
-                mend(),
-            ));
+            return Err(Error::usage(format!("{} holds no certificate in PEM form", file.display()), mend()));
         }
         roots.extend(found);
     }

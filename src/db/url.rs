@@ -92,7 +92,9 @@ impl Parser<'_> {
             "dbname" => address.database = Some(value),
             "sslmode" => {
                 let mode = SslMode::parse(&value).ok_or_else(|| {
-                    self.fault("has an unknown sslmode (disable, allow, prefer, require, verify-ca, verify-full)")
+                    self.fault(
+                        "has an unknown sslmode (disable, allow, prefer, require, verify-ca, verify-full)",
+                    )
                 })?;
                 address.asked_ssl_mode = Some(mode);
             }

@@ -175,7 +175,7 @@ impl MigrationManager {
             return Ok(Vec::new());
         }
         let allowed = down::Allowed { data_loss: rollback.data_loss, archive: rollback.archive };
-        deployed(down::carry_out(&mut self.target, &set, &options, allowed, &progress)?)
+        deployed(down::carry_out(&mut self.target, &set, &options, allowed, &progress, &|_| None)?)
     }
 }
 

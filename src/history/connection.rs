@@ -79,6 +79,8 @@ pub(crate) struct Facts {
     pub(crate) user_tables: u64,
     pub(crate) user_table: Option<String>,
     pub(crate) supabase_history: bool,
+    /// And has the column that the platform adds for rollbacks.
+    pub(crate) supabase_rollback: bool,
     /// The server watches its client while a statement runs.
     pub(crate) watches_client: bool,
     /// A sign that something stands between us and the server.
@@ -283,7 +285,9 @@ impl<'a> Target<'a> {
             fault => unreadable(&self.address, fault),
         })?;
         (self.facts.history, self.facts.readable) = (true, true);
-        self.facts.supabase_history |= self.settings.supabase == SupabaseHistory::Mirror;
+        let mirror = self.settings.supabase == SupabaseHistory::Mirror;
+        self.facts.supabase_history |= mirror;
+        self.facts.supabase_rollback |= mirror;
         Ok(())
     }
 
@@ -339,7 +343,11 @@ impl<'a> Target<'a> {
 
     /// Becomes the role again that the session works as, where it logged in as another one.
     pub(super) fn role_again(&self) -> String {
-        self.address.role.as_ref().map(|role| format!("SET SESSION ROLE {};", ident(role))).unwrap_or_default()
+        self.address
+            .role
+            .as_ref()
+            .map(|role| format!("SET SESSION ROLE {};", ident(role)))
+            .unwrap_or_default()
     }
 }
 

@@ -13,7 +13,7 @@ const STEPS: &[&str] = &[include_str!("schema/1.sql")];
 /// The SQL that brings the tables up to date; `None` when they are.
 pub(super) fn upgrade(settings: &Settings, facts: &Facts) -> Option<String> {
     let have = if facts.history { facts.step as usize } else { 0 };
-    let mirror = settings.supabase == SupabaseHistory::Mirror && !facts.supabase_history;
+    let mirror = settings.supabase == SupabaseHistory::Mirror && !facts.supabase_rollback;
     if have >= STEPS.len() && !mirror {
         return None;
     }

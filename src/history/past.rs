@@ -165,6 +165,8 @@ DECLARE
     theirs boolean := EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                               WHERE n.nspname = 'supabase_migrations' AND c.relname = 'schema_migrations'
                                 AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'));
+    rollbacks boolean := theirs AND EXISTS (SELECT FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+                                            WHERE n.nspname = 'supabase_migrations' AND c.relname = 'schema_migrations' AND a.attname = 'rollback');
     watches boolean := true;
     applied json; unfinished json; foreign_rows json; step integer := 0; tables bigint := 0; a_table text;
 BEGIN
@@ -202,7 +204,7 @@ BEGIN
             'encrypted', coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false),
             'history', history IS NOT NULL, 'readable', readable, 'step', coalesce(step, 0),
             'user_tables', tables, 'user_table', a_table,
-            'supabase_history', theirs,
+            'supabase_history', theirs, 'supabase_rollback', rollbacks,
             'pid', pg_backend_pid(), 'watches_client', watches,
             'server_port', inet_server_port(),
             'backend_age', coalesce((SELECT extract(epoch FROM clock_timestamp() - backend_start)

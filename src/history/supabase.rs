@@ -8,7 +8,7 @@ use super::connection::{Target, maybe};
 use crate::{
     config::SupabaseHistory,
     error::Error,
-    migration::{MigrationSet, Version},
+    migration::{Form, Migration, MigrationSet, Version},
     sql::literal,
 };
 
@@ -91,19 +91,23 @@ impl Target<'_> {
         )
     }
 
-    /// Keeps the CLI's history in step, where that is set.
-    pub(super) fn mirror_up(&self, file: &crate::migration::Migration) -> String {
+    /// Keeps the CLI's history in step, where that is set: the statements as the CLI would have stored
+    /// them, so that `supabase migration fetch` makes the file again, and DOWN where the platform's own
+    /// migrations API keeps rollbacks.
+    pub(super) fn mirror_up(&self, file: &Migration) -> String {
         if self.settings.supabase != SupabaseHistory::Mirror {
             return String::new();
         }
-        let statements: Vec<String> =
-            file.up.cut.statements().map(|piece| literal(&file.up.sql[piece.body.clone()])).collect();
+        let rollback = match &file.down {
+            Some(down) => array(&pieces(&down.sql, false)),
+            None => "NULL".to_owned(),
+        };
         format!(
-            "INSERT INTO supabase_migrations.schema_migrations (version, name, statements) \
-             VALUES ({}, {}, ARRAY[{}]::text[]) ON CONFLICT (version) DO NOTHING;",
+            "INSERT INTO supabase_migrations.schema_migrations (version, name, statements, rollback) \
+             VALUES ({}, {}, {}, {rollback}) ON CONFLICT (version) DO NOTHING;",
             literal(&file.version_text),
             literal(&file.slug),
-            statements.join(", "),
+            array(&stored(file)),
         )
     }
 
@@ -119,12 +123,45 @@ impl Target<'_> {
     }
 }
 
-/// Makes the CLI's table, as the CLI does.
+/// Makes the CLI's table, as the CLI does, with the column that the platform adds for rollbacks.
 pub(super) const CREATE: &str = "CREATE SCHEMA IF NOT EXISTS supabase_migrations;
 CREATE TABLE IF NOT EXISTS supabase_migrations.schema_migrations (version text NOT NULL PRIMARY KEY);
 ALTER TABLE supabase_migrations.schema_migrations ADD COLUMN IF NOT EXISTS statements text[];
 ALTER TABLE supabase_migrations.schema_migrations ADD COLUMN IF NOT EXISTS name text;
+ALTER TABLE supabase_migrations.schema_migrations ADD COLUMN IF NOT EXISTS rollback text[];
 ";
+
+/// What the CLI would store of a file. A DOWN in comments is nothing to it but a comment at the end;
+/// one that is live it would have run, so there the UP alone is kept.
+fn stored(file: &Migration) -> Vec<&str> {
+    let commented = file.down.as_ref().is_some_and(|down| down.form != Form::Live);
+    match commented && file.down.as_ref().is_some_and(|down| down.file.path == file.up.file.path) {
+        true => pieces(&file.up.file.text, true),
+        false => pieces(&file.up.sql, true),
+    }
+}
+
+/// The statements of a text; with comments, each with those before it, and those at the end as one.
+fn pieces(text: &str, comments: bool) -> Vec<&str> {
+    let cut = crate::sql::cut(text);
+    let mut found: Vec<&str> = cut
+        .statements()
+        .map(|piece| {
+            let from = if comments { piece.start } else { piece.body.start };
+            text[from..piece.body.end].trim()
+        })
+        .collect();
+    let rest = text[cut.pieces.last().map_or(0, |piece| piece.end)..].trim();
+    if comments && !rest.is_empty() {
+        found.push(rest);
+    }
+    found
+}
+
+fn array(texts: &[&str]) -> String {
+    let all: Vec<String> = texts.iter().map(|text| literal(text)).collect();
+    format!("ARRAY[{}]::text[]", all.join(", "))
+}
 
 /// Statements of one text end with a semicolon, of the other perhaps not.
 fn terminated(text: &str) -> String {

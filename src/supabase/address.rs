@@ -36,7 +36,10 @@ pub(crate) fn address(env: &Env) -> Result<Option<Address>, Error> {
     let mut address = Address { database: Some("postgres".into()), ..Address::of_host(host, origin) };
     if let Some(number) = env.get("PGHOSTADDR") {
         address.host_addr = Some(number.parse().map_err(|_| {
-            Error::usage("PGHOSTADDR is no IP address", "Set it to one, or not at all: the host is looked up then.")
+            Error::usage(
+                "PGHOSTADDR is no IP address",
+                "Set it to one, or not at all: the host is looked up then.",
+            )
         })?);
     }
     address.ssl_root_cert = env.get("PGSSLROOTCERT").map(str::to_owned);
@@ -45,9 +48,8 @@ pub(crate) fn address(env: &Env) -> Result<Option<Address>, Error> {
         address.role = Some("postgres".into());
     }
     let suffix = user.find('.').map_or("", |at| &user[at..]).to_owned();
-    address.platform = project.map(|project| {
-        Platform::new(Asked { project, lends: password.is_none().then_some(suffix) })
-    });
+    address.platform =
+        project.map(|project| Platform::new(Asked { project, lends: password.is_none().then_some(suffix) }));
     address.user = Some(user);
     Ok(Some(address))
 }
@@ -118,7 +120,11 @@ mod tests {
             &[reference, password, ("PGHOSTADDR", "example.com")],
             &[reference, ("SUPABASE_ACCESS_TOKEN", "a b")],
             &[reference, ("SUPABASE_ACCESS_TOKEN", "t"), ("SUPABASE_API_URL", "http://example.com")],
-            &[reference, ("SUPABASE_ACCESS_TOKEN", "t"), ("SUPABASE_API_URL", "http://localhost:1@example.com")],
+            &[
+                reference,
+                ("SUPABASE_ACCESS_TOKEN", "t"),
+                ("SUPABASE_API_URL", "http://localhost:1@example.com"),
+            ],
         ] {
             assert_eq!(made(odd).unwrap_err().exit_code(), 2, "{odd:?}");
         }

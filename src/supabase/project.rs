@@ -54,10 +54,6 @@ impl Project {
         Ok(Api::find(env)?.map(|api| Self { api, reference }))
     }
 
-    pub(crate) fn reference(&self) -> &str {
-        &self.reference
-    }
-
     pub(super) fn get<T: serde::de::DeserializeOwned>(
         &self,
         path: &str,
@@ -86,7 +82,8 @@ impl Project {
     /// The project's state, such as `ACTIVE_HEALTHY`.
     pub(crate) fn state(&self) -> Result<String, Error> {
         let Status { status } = self.get("", "project_admin_read")?;
-        let known = !status.is_empty() && status.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+        let known =
+            !status.is_empty() && status.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
         Ok(if known { status } else { "UNKNOWN".into() })
     }
 }
@@ -109,11 +106,8 @@ impl AskPlatform for Asked {
     }
 
     fn bans(&self) -> Option<usize> {
-        let call = Call {
-            path: "/network-bans/retrieve",
-            permission: "database_network_bans_read",
-            body: Some(""),
-        };
+        let call =
+            Call { path: "/network-bans/retrieve", permission: "database_network_bans_read", body: Some("") };
         let bans: Bans = self.project.api.ask(&self.project.reference, call).ok()?;
         Some(bans.banned_ipv4_addresses.len())
     }

@@ -283,7 +283,7 @@ fn down_guards_data() {
     project.run_on(&database.url(), &["down"]).expect(7).says("public.three.plan with 1 values");
     project.run_on(&database.url(), &["down", "--dry-run", "--steps", "2"]).expect(0);
     assert_eq!(versions(&database).len(), 4);
-    project.run_on(&database.url(), &["down", "--archive"]).expect(0);
+    project.run_on(&database.url(), &["down", "--archive", "--allow-data-loss"]).expect(0);
     let archive = database.value("SELECT tablename FROM pg_tables WHERE schemaname = 'lockkeeper_archive'");
     assert_eq!(database.value(&format!("SELECT count(plan) FROM lockkeeper_archive.\"{archive}\"")), "1");
     project.run_on(&database.url(), &["down"]).expect(7).says("table public.three with 2 rows");
@@ -370,28 +370,6 @@ fn connection_faults_are_explained_without_the_password() {
         ":5432/postgres",
     );
     project.run(&["up"]).expect(2).says("LOCKKEEPER_DATABASE_URL");
-}
-
-#[test]
-fn tls_modes_mean_what_they_mean_to_libpq() {
-    let (project, database) = (three(), Database::create());
-    let server = crate::support::postgres::server();
-    let url = |host: &str, options: &str| {
-        format!("postgresql://postgres@{host}:{}/{}?{options}", server.port, database.name)
-    };
-    let root = server.root_certificate.display();
-    let status = |url: String| project.run_on(&url, &["status"]).code;
-    assert_eq!(status(url("127.0.0.1", "sslmode=require")), Some(0));
-    assert_eq!(status(url("127.0.0.1", &format!("sslmode=verify-ca&sslrootcert={root}"))), Some(0));
-    assert_eq!(status(url("localhost", &format!("sslmode=verify-full&sslrootcert={root}"))), Some(0));
-    // The certificate is made out to `localhost`.
-    assert_eq!(status(url("127.0.0.1", &format!("sslmode=verify-full&sslrootcert={root}"))), Some(3));
-    assert_eq!(status(url("localhost", "sslmode=verify-full")), Some(2));
-    project
-        .run_on(&url("localhost", "sslmode=verify-full&sslrootcert=system"), &["status"])
-        .expect(3)
-        .says("certificate");
-    project.run_on(&database.socket_url(), &["status"]).expect(0);
 }
 
 #[test]

@@ -2,10 +2,12 @@
 
 use std::net::IpAddr;
 
+use serde_json::json;
+
 use crate::support::{
-    Project, Ran,
+    Database, Project, Ran,
     postgres::{connect, server},
-    supabase::{HOST, REFERENCE, Supabase, TOKEN, Trouble, pooler},
+    supabase::{HOST, REFERENCE, Supabase, TOKEN, Trouble, lint, pooler},
 };
 
 /// Runs the program with the parts of an address of Supabase's, over the test's own way there.
@@ -46,7 +48,11 @@ fn without_a_password_a_role_is_lent() {
         "CREATE TABLE lent_one (id bigint PRIMARY KEY); RESET ROLE; DISCARD TEMP;",
         "DROP TABLE lent_one;",
     );
-    project.migration("20260101000002_two", "CREATE TABLE lent_two (id bigint PRIMARY KEY);", "DROP TABLE lent_two;");
+    project.migration(
+        "20260101000002_two",
+        "CREATE TABLE lent_two (id bigint PRIMARY KEY);",
+        "DROP TABLE lent_two;",
+    );
     let ran = run(&project, &api, ip, &[], &["up"]).expect(0);
     assert!(!format!("{}{}", ran.stdout, ran.stderr).contains("lent-Pa$$word"));
     let mut database = connect("postgres");
@@ -64,7 +70,9 @@ fn without_a_password_a_role_is_lent() {
         "one role for the whole run, and nothing asked that is not needed"
     );
     run(&project, &api, ip, &[], &["down", "--to", "0"]).expect(0);
-    database.batch_execute(&format!("DROP SCHEMA lk_lent CASCADE; DROP ROLE \"{lent}.{REFERENCE}\"")).unwrap();
+    database
+        .batch_execute(&format!("DROP SCHEMA lk_lent CASCADE; DROP ROLE \"{lent}.{REFERENCE}\""))
+        .unwrap();
 }
 
 /// With a password the pooler alone is asked for; the connection is in session mode and verified.
@@ -130,7 +138,11 @@ fn faults_of_the_management_api_are_explained() {
         let api = Supabase::start();
         api.trouble(pooler_path, trouble.clone(), 9);
         let ran = run(&project, &api, ip, &password, &["status"]).expect(3).says(says).says("help:");
-        assert!(!ran.stderr.contains("hunter2") && !ran.stderr.contains("elsewhere"), "{}", ran.stderr);
+        assert!(
+            !ran.stderr.contains("hunter2") && !ran.stderr.contains("elsewhere.invalid"),
+            "{}",
+            ran.stderr
+        );
         assert_eq!(api.asked().len(), tries, "{trouble:?}");
     }
     let api = Supabase::start();
@@ -158,4 +170,163 @@ fn the_management_api_may_stumble() {
         run(&project, &api, ip, &wrong, &["status"]).expect(3).says("Supabase's own roots");
         assert_eq!(api.asked().len(), if matches!(trouble, Trouble::Slow(_)) { 1 } else { 2 }, "{trouble:?}");
     }
+}
+
+/// A project whose database is reached by its URL, verified, through the test's pooler.
+struct Deploy {
+    project: Project,
+    database: Database,
+    api: Supabase,
+    url: String,
+    user: String,
+}
+
+impl Deploy {
+    fn new(name: &str, config: &str) -> Self {
+        let (project, database) = (Project::new(), Database::create());
+        let user = format!("{name}_{}.{REFERENCE}", std::process::id());
+        role(&user, "pw", "");
+        database.execute(&format!("ALTER DATABASE {} OWNER TO \"{user}\"", database.name));
+        project.write("lockkeeper.toml", &format!("profile = \"postgres\"\n{config}"));
+        project.migration(
+            "20260101000001_one",
+            "CREATE TABLE one (id bigint PRIMARY KEY);",
+            "DROP TABLE one;",
+        );
+        let url = format!(
+            "postgresql://{user}:pw@{HOST}/{}?hostaddr={}&sslrootcert={}",
+            database.name,
+            pooler(),
+            server().root_certificate.display()
+        );
+        Self { project, database, api: Supabase::start(), url, user }
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ran {
+        self.run_with(TOKEN, arguments)
+    }
+
+    fn run_with(&self, token: &str, arguments: &[&str]) -> Ran {
+        let mut command = self.project.command(arguments);
+        command
+            .env("LOCKKEEPER_DATABASE_URL", &self.url)
+            .env("SUPABASE_ACCESS_TOKEN", token)
+            .env("SUPABASE_API_URL", &self.api.url);
+        Ran::of(command.output().unwrap())
+    }
+}
+
+impl Drop for Deploy {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let mut admin = connect("postgres");
+            let _ = admin.batch_execute(&format!("DROP DATABASE {} WITH (FORCE)", self.database.name));
+            admin.batch_execute(&format!("DROP ROLE \"{}\"", self.user)).unwrap();
+        }
+    }
+}
+
+/// What the advisors said before is not said again; what is new is told, and changes nothing else.
+#[test]
+fn only_new_advice_is_told() {
+    let deploy = Deploy::new("advised", "[supabase]\nadvisors = true\n");
+    let old = lint("old-key", "unused_index", "Index `x` is not used");
+    let new = lint("new-key", "rls_disabled_in_public", "Table `public.one` is public, but RLS is not on");
+    let slow = lint("slow-key", "unindexed_foreign_keys", "No index for \u{1b}[31m`fk`\n::error::x");
+    deploy.api.state().security = vec![json!([old]), json!([old, new, new])];
+    deploy.api.state().performance = vec![json!([]), json!([slow])];
+    let ran = deploy
+        .run(&["up"])
+        .expect(0)
+        .says("new advice: Title of rls_disabled_in_public (warn): Table `public.one`");
+    assert_eq!(ran.stderr.matches("new advice").count(), 2, "{}", ran.stderr);
+    assert!(!ran.stderr.contains("Index `x`") && !ran.stderr.contains('\u{1b}'), "{}", ran.stderr);
+    assert!(ran.stderr.lines().all(|line| !line.starts_with("::error")), "{}", ran.stderr);
+    let asked = deploy.api.asked();
+    assert_eq!(asked.iter().filter(|call| call.contains("advisors")).count(), 4, "{asked:?}");
+    // Nothing to apply, nothing to ask.
+    deploy.run(&["up"]).expect(0);
+    assert_eq!(deploy.api.asked().len(), 4);
+    deploy.run(&["down"]).expect(0).says("advisors: nothing new");
+}
+
+/// Whatever becomes of the advisors, the exit code is the deploy's.
+#[test]
+fn advisors_that_fail_are_not_verified() {
+    let deploy = Deploy::new("unadvised", "[supabase]\nadvisors = true\n");
+    deploy.run_with("", &["up"]).expect(0).says("advisors: not verified. Set SUPABASE_ACCESS_TOKEN");
+    for (trouble, says) in [
+        (Trouble::Status(403), "advisors_read"),
+        (Trouble::Status(500), "answered 500"),
+        (Trouble::Html, "not understood"),
+        (Trouble::Huge, "too long"),
+        (Trouble::Wait(600), "too many requests"),
+    ] {
+        deploy.api.trouble("/advisors/performance", trouble, 3);
+        deploy.run(&["down"]).expect(0).says("advisors: not verified").says(says);
+        deploy.api.state().troubles.clear();
+        deploy.run(&["up"]).expect(0);
+    }
+    // After the change, too.
+    deploy.api.state().security = vec![json!([]), json!("no list")];
+    deploy.run(&["down"]).expect(0).says("advisors: not verified").says("not understood");
+    deploy.api.state().violations.clear();
+    // Not asked for, not asked.
+    let quiet = Deploy::new("quiet", "");
+    quiet.run(&["up"]).expect(0);
+    assert!(quiet.api.asked().is_empty());
+}
+
+/// Before rows are lost: how old the newest backup is and how far back the platform can go.
+#[test]
+fn backups_are_shown_before_rows_are_lost() {
+    let deploy = Deploy::new("backed", "");
+    deploy.run(&["up"]).expect(0);
+    deploy.run(&["down", "--dry-run"]).expect(0);
+    assert!(deploy.api.asked().is_empty(), "nothing to lose, nothing to ask");
+    deploy.database.execute("INSERT INTO one VALUES (1)");
+    deploy
+        .run(&["down"])
+        .expect(7)
+        .says("backups: there is no finished backup; point-in-time recovery is off");
+    let hours_ago = |hours: u32| {
+        let sql = format!(
+            "SELECT to_char((now() - interval '{hours} hours') AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
+        );
+        deploy.database.value(&sql)
+    };
+    let unix = |ago: i64| -> i64 {
+        deploy
+            .database
+            .value(&format!("SELECT floor(extract(epoch FROM now()))::bigint - {ago}"))
+            .parse()
+            .unwrap()
+    };
+    let backup = |status: &str, hours: u32| json!({ "id": hours, "is_physical_backup": true, "status": status, "inserted_at": hours_ago(hours) });
+    deploy.api.state().backups = json!({ "region": "eu-central-1", "pitr_enabled": true, "walg_enabled": true,
+        "backups": [backup("COMPLETED", 29), backup("COMPLETED", 5), backup("FAILED", 1)],
+        "physical_backup_data": { "earliest_physical_backup_date_unix": unix(7 * 86_400),
+            "latest_physical_backup_date_unix": unix(240) } });
+    deploy
+        .run(&["down", "--dry-run"])
+        .expect(0)
+        .says("the newest backup is of")
+        .says("5 hours ago")
+        .says("point-in-time recovery reaches from")
+        .says("4 minutes ago")
+        .says("(unix time ")
+        .says(&format!("https://supabase.com/dashboard/project/{REFERENCE}/database/backups"));
+    deploy
+        .run_with("", &["down"])
+        .expect(7)
+        .says("backups: not verified (no SUPABASE_ACCESS_TOKEN). See https://");
+    deploy.api.trouble("/database/backups", Trouble::Status(403), 1);
+    deploy.run(&["down"]).expect(7).says("backups: not verified").says("backups_read");
+    deploy.api.state().backups = json!({ "region": "x", "pitr_enabled": true, "walg_enabled": true,
+        "backups": [{ "id": 1, "is_physical_backup": true, "status": "COMPLETED", "inserted_at": "'; DROP TABLE one; --" }],
+        "physical_backup_data": {} });
+    deploy
+        .run(&["down", "--allow-data-loss"])
+        .expect(0)
+        .says("the age of the newest backup is not known; point-in-time recovery is on, its reach not known");
 }

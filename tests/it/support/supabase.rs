@@ -124,7 +124,8 @@ fn respond(request: &Request, shared: &Mutex<State>) -> Answer {
         })
     };
     let message = |status: u16| Answer::json(status, &json!({ "message": "as the test wants it" }));
-    let html = "<html><body>Welcome to the proxy, log in <a href='https://elsewhere.invalid'>here</a></body></html>";
+    let html =
+        "<html><body>Welcome to the proxy, log in <a href='https://elsewhere.invalid'>here</a></body></html>";
     match trouble {
         None => shared.lock().unwrap().answer(request),
         Some(Trouble::Status(status)) => message(status),
@@ -140,9 +141,11 @@ fn respond(request: &Request, shared: &Mutex<State>) -> Answer {
         }
         Some(Trouble::RedirectElsewhere) => message(307).with("location", "https://elsewhere.invalid/x"),
         Some(Trouble::Huge) => Answer { status: 200, headers: Vec::new(), body: " ".repeat(64 << 20) },
-        Some(Trouble::NotJson) => {
-            Answer { status: 200, headers: Vec::new(), body: "{\"role\": \"a\", \"password\": \"hunter2\", ".into() }
-        }
+        Some(Trouble::NotJson) => Answer {
+            status: 200,
+            headers: Vec::new(),
+            body: "{\"role\": \"a\", \"password\": \"hunter2\", ".into(),
+        },
     }
 }
 
@@ -236,10 +239,9 @@ pub fn pooler() -> IpAddr {
     std::thread::spawn(move || {
         for client in listener.incoming().flatten() {
             let Ok(server) = TcpStream::connect(("127.0.0.1", upstream)) else { return };
-            for (mut from, mut to) in [
-                (client.try_clone().unwrap(), server.try_clone().unwrap()),
-                (server, client),
-            ] {
+            for (mut from, mut to) in
+                [(client.try_clone().unwrap(), server.try_clone().unwrap()), (server, client)]
+            {
                 std::thread::spawn(move || {
                     let _ = std::io::copy(&mut from, &mut to);
                     let _ = to.shutdown(Shutdown::Both);
