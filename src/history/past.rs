@@ -223,7 +223,7 @@ SELECT pg_catalog.current_setting('lockkeeper.past') AS past;
 }
 
 /// Schemas whose tables are the platform's, not the user's.
-const PLATFORM: [&str; 17] = [
+pub(super) const PLATFORM: [&str; 17] = [
     "information_schema",
     "auth",
     "storage",

@@ -5,6 +5,7 @@ mod check;
 mod crash;
 mod create;
 mod deploy;
+mod doctor;
 mod github_tools;
 mod isolation;
 mod library;

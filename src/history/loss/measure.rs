@@ -44,6 +44,7 @@ pub(super) struct Found {
 impl Target<'_> {
     /// What the plan would lose. Reads only.
     pub(crate) fn losses(&mut self, steps: &[BackStep]) -> Result<Vec<Loss>, Error> {
+        self.settle()?;
         let mut losses: Vec<Loss> = Vec::new();
         let mut names = Names::default();
         for step in steps {
