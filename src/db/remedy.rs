@@ -242,7 +242,6 @@ fn of_tls(address: &Address, message: &str) -> String {
 
 fn of_network(address: &Address, kind: Option<ErrorKind>, message: &str) -> Diagnosis {
     let remedy = match kind {
-        _ if message.contains("server does not support TLS") => of_tls(address, message),
         Some(ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable | ErrorKind::AddrNotAvailable) => {
             no_ipv6(address)
         }

@@ -1,6 +1,7 @@
 //! The one integration binary: everything here drives the program itself, against a real Postgres.
 
 mod action;
+mod after;
 mod check;
 mod crash;
 mod create;
@@ -15,6 +16,7 @@ mod outage;
 mod patterns;
 mod plan;
 mod pooler;
+mod refusals;
 mod robust;
 mod secrets;
 mod shadow;

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::support::{
     Database, Project, Ran,
-    postgres::{connect, server},
+    postgres::{admin, server},
     supabase::{HOST, REFERENCE, Supabase, TOKEN, Trouble, lint, pooler},
 };
 
@@ -27,7 +27,7 @@ fn run(project: &Project, api: &Supabase, ip: IpAddr, more: &[(&str, &str)], arg
 
 /// A role of the test's own, which needs its password; the name is also what it is called at the pooler.
 fn role(name: &str, password: &str, more: &str) {
-    connect("postgres")
+    admin()
         .batch_execute(&format!(
             "DROP ROLE IF EXISTS \"{name}\"; CREATE ROLE \"{name}\" LOGIN NOINHERIT PASSWORD '{password}' IN ROLE with_passwords{more}"
         ))
@@ -55,7 +55,7 @@ fn without_a_password_a_role_is_lent() {
     );
     let ran = run(&project, &api, ip, &[], &["up"]).expect(0);
     assert!(!format!("{}{}", ran.stdout, ran.stderr).contains("lent-Pa$$word"));
-    let mut database = connect("postgres");
+    let mut database = admin();
     let owners = database
         .query_one(
             "SELECT string_agg(tableowner, ',' ORDER BY tablename) FROM pg_tables WHERE tablename LIKE 'lent_%' OR schemaname = 'lk_lent'",
@@ -97,7 +97,7 @@ fn the_pooler_is_asked_for_and_verified() {
         (api.state().pooler_host, api.state().pooler_user) = (host.into(), pooler_user);
         run(&project, &api, ip, &password, &["status"]).expect(3).says("no password was sent");
     }
-    connect("postgres").batch_execute(&format!("DROP ROLE \"{user}.{REFERENCE}\"")).unwrap();
+    admin().batch_execute(&format!("DROP ROLE \"{user}.{REFERENCE}\"")).unwrap();
 }
 
 /// A wrong password is one failed login, whatever is asked of the API beside.
@@ -111,7 +111,7 @@ fn a_wrong_password_is_tried_once() {
     assert!(!ran.stderr.contains("hunter2") && !ran.stderr.contains("trying again"), "{}", ran.stderr);
     let ran = ran.says("the *database* password").says("SUPABASE_DB_PASSWORD");
     assert_eq!(ran.stderr.matches("password authentication failed").count(), 1, "{}", ran.stderr);
-    connect("postgres").batch_execute(&format!("DROP ROLE \"{user}.{REFERENCE}\"")).unwrap();
+    admin().batch_execute(&format!("DROP ROLE \"{user}.{REFERENCE}\"")).unwrap();
 }
 
 /// Every fault of the API is told in its own words, with what to do, without the token, and exit 3.
@@ -186,7 +186,10 @@ impl Deploy {
         let (project, database) = (Project::new(), Database::create());
         let user = format!("{name}_{}.{REFERENCE}", std::process::id());
         role(&user, "pw", "");
-        database.execute(&format!("ALTER DATABASE {} OWNER TO \"{user}\"", database.name));
+        database.execute(&format!(
+            "ALTER DATABASE {} OWNER TO \"{user}\"; GRANT ALL ON SCHEMA public TO \"{user}\"",
+            database.name
+        ));
         project.write("lockkeeper.toml", &format!("profile = \"postgres\"\n{config}"));
         project.migration(
             "20260101000001_one",
@@ -219,7 +222,7 @@ impl Deploy {
 impl Drop for Deploy {
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            let mut admin = connect("postgres");
+            let mut admin = admin();
             let _ = admin.batch_execute(&format!("DROP DATABASE {} WITH (FORCE)", self.database.name));
             admin.batch_execute(&format!("DROP ROLE \"{}\"", self.user)).unwrap();
         }

@@ -1,5 +1,5 @@
-//! The Supabase CLI itself, where it is there (`scripts/setup --supabase-cli` gets it, or
-//! `LOCKKEEPER_SUPABASE_CLI` names it): after us it sees what we see.
+//! The Supabase CLI itself, where `LOCKKEEPER_SUPABASE_CLI` names it (`scripts/supabase-cli` gets it,
+//! `scripts/test` does so by itself): after us it sees what we see.
 //!
 //! Where it is not, these tests say "not verified"; what the CLI reads is looked at in
 //! `the_clis_history_is_as_the_cli_writes_it` in any case.
@@ -14,13 +14,11 @@ const TWO: &str = "-- UP MIGRATION\ncreate table two (id bigint primary key, not
                    -- DOWN MIGRATION (ROLLBACK)\n-- alter table two drop column note;\n-- drop table two;\n";
 
 fn cli() -> Option<PathBuf> {
-    let named = std::env::var_os("LOCKKEEPER_SUPABASE_CLI").map(PathBuf::from);
-    let own = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/tools/node_modules/.bin/supabase");
-    let found = named.or_else(|| own.exists().then_some(own));
+    let found = std::env::var_os("LOCKKEEPER_SUPABASE_CLI").filter(|path| !path.is_empty());
     if found.is_none() {
-        eprintln!("not verified: the Supabase CLI is not here (scripts/setup --supabase-cli)");
+        eprintln!("not verified: the Supabase CLI is not here (scripts/supabase-cli gets it)");
     }
-    found
+    found.map(PathBuf::from)
 }
 
 fn project() -> Project {

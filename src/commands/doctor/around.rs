@@ -35,15 +35,24 @@ pub(super) fn platform(session: &Session) -> Option<Finding> {
     })
 }
 
-/// The programs that a shadow is made with.
-pub(super) fn binaries(session: &Session, config: &Config) -> Finding {
+/// The programs that a shadow is made with; `seen` is the target's major version.
+pub(super) fn binaries(session: &Session, config: &Config, seen: Option<u32>) -> Finding {
     const CHECK: &str = "postgres";
-    let wanted = config.postgres.version;
+    if let (Some(configured), Some(seen)) = (config.postgres.version, seen)
+        && configured != seen
+    {
+        return Finding::warning(
+            CHECK,
+            format!("`postgres.version` is {configured}, the target runs PostgreSQL {seen}"),
+            format!("Set `postgres.version = {seen}`: the rules and the shadow go by it."),
+        );
+    }
+    let wanted = config.postgres.version.or(seen);
     match shadow::installed(&session.env, wanted) {
         Ok(found) if wanted.is_some_and(|wanted| wanted != found.major) => Finding::warning(
             CHECK,
             format!(
-                "a shadow would run PostgreSQL {}, the target is to be {}",
+                "a shadow would run PostgreSQL {}, the target runs {}",
                 found.version,
                 wanted.unwrap_or_default()
             ),

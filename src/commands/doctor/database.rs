@@ -9,8 +9,8 @@ use crate::{
     history::{Facts, Privileges, Target},
 };
 
-/// Adds what there is to say, up to what stops it.
-pub(super) fn look(session: &Session, config: &Config, findings: &mut Vec<Finding>) -> Result<(), Error> {
+/// Adds what there is to say, up to what stops it. Returns the target's major version.
+pub(super) fn look(session: &Session, config: &Config, findings: &mut Vec<Finding>) -> Result<u32, Error> {
     let settings = target::settings(config, None, None)?;
     let (schema, say) = (settings.schema.clone(), target::say(session));
     let address = target::address(session)?;
@@ -54,7 +54,7 @@ pub(super) fn look(session: &Session, config: &Config, findings: &mut Vec<Findin
     history(&facts, &schema, past.applied.len(), findings);
     two_histories(&facts, config, findings);
     privileges(&facts, &schema, &target.privileges()?, findings);
-    Ok(())
+    Ok(facts.server_version_num / 10_000)
 }
 
 fn tls(facts: &Facts, address: &Address) -> Finding {

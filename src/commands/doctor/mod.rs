@@ -59,15 +59,15 @@ pub(super) fn run(_args: &Args, session: &mut Session) -> Result<u8, Error> {
     let config = session.config()?;
     let mut findings = Vec::new();
     // What keeps us from the database is one finding among others: the rest may be its cause.
-    let reached = match database::look(session, &config, &mut findings) {
-        Ok(()) => 0,
+    let (version, reached) = match database::look(session, &config, &mut findings) {
+        Ok(version) => (Some(version), 0),
         Err(error) => {
             findings.push(Finding::of("connection", &error));
-            error.exit_code()
+            (None, error.exit_code())
         }
     };
     findings.extend(around::platform(session));
-    findings.push(around::binaries(session, &config));
+    findings.push(around::binaries(session, &config, version));
     findings.push(around::github(session));
     findings.extend(around::webhook(session, &config));
     if session.json() {

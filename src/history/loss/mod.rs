@@ -120,6 +120,9 @@ impl Loss {
                 let all: Vec<String> = self.key.iter().chain([column]).map(|name| ident(name)).collect();
                 columns = all.join(", ");
             }
+            // What could not be counted cannot be picked out either (a variable of a DO block, say): then
+            // the whole table is kept.
+            Lost::Rows { .. } | Lost::Overwritten { .. } if self.measure == Measure::Unknown => {}
             Lost::Rows { alias, condition } | Lost::Overwritten { alias, condition: Some(condition) } => {
                 rows = format!(" AS {} WHERE {condition}", ident(alias));
                 columns = format!("{}.*", ident(alias));
