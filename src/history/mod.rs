@@ -26,9 +26,8 @@ mod supabase;
 mod transaction;
 
 pub(crate) use apply::Outcome;
-pub(crate) use connection::{Facts, Progress, Settings, Target, Who};
 pub(crate) use clock::{Moment, Stamp};
-pub(crate) use connection::{Facts, Settings, Target, Who};
+pub(crate) use connection::{Facts, Progress, Settings, Target, Who};
 pub(crate) use inspect::{Check, Wanted};
 pub(crate) use job::{is_transactional, is_transactional_down};
 pub(crate) use loss::Loss;
