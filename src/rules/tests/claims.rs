@@ -275,12 +275,22 @@ fn wrong_advice(lab: &mut Lab, rule: &Rule) -> Vec<String> {
     wrong
 }
 
+/// Shown also when all is well (`.config/nextest.toml`).
+fn say_how_many(binaries: &Binaries, kind: &str, examples: fn(&Rule) -> &'static [&'static str]) {
+    let ours = |rule: &Rule, text: &str| is_for(binaries.major, rule, text);
+    let counts: Vec<usize> =
+        ALL.iter().map(|rule| examples(rule).iter().filter(|text| ours(rule, text)).count()).collect();
+    let rules = counts.iter().filter(|count| **count > 0).count();
+    let all: usize = counts.iter().sum();
+    eprintln!("Postgres {}: {all} {kind} examples of {rules} rules", binaries.version);
+}
+
 #[test]
 fn bad_examples_take_the_lock_that_their_rule_claims() {
     versions::on_each(|binaries| {
         let mut lab = Lab::open(binaries);
         let wrong = ALL.iter().flat_map(|rule| wrong_claims(&mut lab, rule)).collect();
-        eprintln!("bad {}: {} databases", binaries.version, lab.copies);
+        say_how_many(binaries, "bad", |rule| rule.bad);
         wrong
     });
 }
@@ -290,7 +300,7 @@ fn good_examples_run_and_rewrite_nothing() {
     versions::on_each(|binaries| {
         let mut lab = Lab::open(binaries);
         let wrong = ALL.iter().flat_map(|rule| wrong_advice(&mut lab, rule)).collect();
-        eprintln!("good {}: {} databases", binaries.version, lab.copies);
+        say_how_many(binaries, "good", |rule| rule.good);
         wrong
     });
 }
