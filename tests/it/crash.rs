@@ -128,16 +128,27 @@ const UP: &[&str] = &["up", "--skip-check"];
 /// The first file, with the probe's table, stays.
 const DOWN: &[&str] = &["down", "--to", "1", "--allow-data-loss"];
 
+/// Whether the proxy shows. Where it does, a run finds out first whether it is a pooler.
+#[derive(Clone, Copy, PartialEq)]
+enum Way {
+    Hidden,
+    Seen,
+}
+
 /// Does harm at every flight of a run that starts where `before` (a command) leads to.
-fn survives_everything(files: Files<'_>, before: Option<&[&str]>, line: &[&str]) {
+fn survives_everything(way: Way, files: Files<'_>, before: Option<&[&str]>, line: &[&str]) {
+    let port = postgres::server().port;
     let project = project(files);
     let start = Database::create();
     if let Some(before) = before {
         project.run_on(&start.url(), before).expect(0);
     }
     let undisturbed = Database::copy_of(&start);
-    let counting = Proxy::counting(postgres::server().port);
-    project.run_on(&undisturbed.url_on(counting.port), line).expect(0);
+    let counting = match way {
+        Way::Hidden => Proxy::hidden(port),
+        Way::Seen => Proxy::counting(port),
+    };
+    project.run_on(&undisturbed.url_through(&counting), line).expect(0);
     let expected = picture(&undisturbed);
     let flights = counting.flights();
     let faults = [Fault::Cut, Fault::Kill, Fault::Swallow];
@@ -151,7 +162,10 @@ fn survives_everything(files: Files<'_>, before: Option<&[&str]>, line: &[&str])
             scope.spawn(|| {
                 while let Some(&(number, fault, when)) = cases.get(next.fetch_add(1, Ordering::SeqCst)) {
                     let database = Database::copy_of(&start);
-                    let proxy = Proxy::faulty(postgres::server().port, number, fault, when);
+                    let proxy = match way {
+                        Way::Hidden => Proxy::hidden_faulty(port, number, fault, when),
+                        Way::Seen => Proxy::faulty(port, number, fault, when),
+                    };
                     let ran = disturbed(&project, &database, &proxy, fault, line);
                     let mut log = format!(
                         "{fault:?} {when:?} {number} of {flights}: exit {:?}\n{}",
@@ -187,7 +201,7 @@ fn survives_everything(files: Files<'_>, before: Option<&[&str]>, line: &[&str])
 
 /// One run with harm done to it. A runner that waits for a swallowed answer is ended as CI ends one.
 fn disturbed(project: &Project, database: &Database, proxy: &Proxy, fault: Fault, line: &[&str]) -> Ran {
-    let child = project.start_on(&database.url_on(proxy.port), line);
+    let child = project.start_on(&database.url_through(proxy), line);
     let process = child.id();
     proxy.client_is(process);
     if fault == Fault::Swallow {
@@ -215,12 +229,12 @@ const TRANSACTIONAL: Files<'static> = &[
 
 #[test]
 fn transactional_files_survive_everything() {
-    survives_everything(TRANSACTIONAL, None, UP);
+    survives_everything(Way::Seen, TRANSACTIONAL, None, UP);
 }
 
 #[test]
 fn transactional_rollbacks_survive_everything() {
-    survives_everything(TRANSACTIONAL, Some(UP), DOWN);
+    survives_everything(Way::Hidden, TRANSACTIONAL, Some(UP), DOWN);
 }
 
 const OUTSIDE: Files<'static> = &[
@@ -239,12 +253,12 @@ const OUTSIDE: Files<'static> = &[
 
 #[test]
 fn files_outside_a_transaction_survive_everything() {
-    survives_everything(OUTSIDE, None, UP);
+    survives_everything(Way::Hidden, OUTSIDE, None, UP);
 }
 
 #[test]
 fn rollbacks_outside_a_transaction_survive_everything() {
-    survives_everything(OUTSIDE, Some(UP), DOWN);
+    survives_everything(Way::Hidden, OUTSIDE, Some(UP), DOWN);
 }
 
 const MIXED: Files<'static> = &[
@@ -263,12 +277,12 @@ const MIXED: Files<'static> = &[
 
 #[test]
 fn mixed_files_survive_everything() {
-    survives_everything(MIXED, None, UP);
+    survives_everything(Way::Hidden, MIXED, None, UP);
 }
 
 #[test]
 fn mixed_rollbacks_survive_everything() {
-    survives_everything(MIXED, Some(UP), DOWN);
+    survives_everything(Way::Hidden, MIXED, Some(UP), DOWN);
 }
 
 const BACKFILLS: Files<'static> = &[
@@ -286,10 +300,10 @@ const BACKFILLS: Files<'static> = &[
 
 #[test]
 fn backfills_survive_everything() {
-    survives_everything(BACKFILLS, None, UP);
+    survives_everything(Way::Hidden, BACKFILLS, None, UP);
 }
 
 #[test]
 fn backfills_on_the_way_down_survive_everything() {
-    survives_everything(BACKFILLS, Some(UP), DOWN);
+    survives_everything(Way::Hidden, BACKFILLS, Some(UP), DOWN);
 }

@@ -107,6 +107,11 @@ impl Database {
         format!("postgresql://postgres@127.0.0.1:{port}/{}?sslmode=disable", self.name)
     }
 
+    /// Address through a proxy.
+    pub fn url_through(&self, proxy: &super::proxy::Proxy) -> String {
+        self.url_on(proxy.port).replace("127.0.0.1", &proxy.host)
+    }
+
     /// Address over the Unix socket.
     pub fn socket_url(&self) -> String {
         let Server { socket, port, .. } = &self.server;

@@ -48,6 +48,7 @@ struct State {
 /// A running proxy. It lives as long as the process: tests are short.
 #[derive(Debug)]
 pub struct Proxy {
+    pub host: String,
     pub port: u16,
     state: Arc<State>,
 }
@@ -56,6 +57,17 @@ impl Proxy {
     /// Counts.
     pub fn counting(upstream: u16) -> Self {
         Self::start(upstream, None, None)
+    }
+
+    /// Counts, at an address where nothing hints at a proxy: the server's own port on another address of
+    /// this machine.
+    pub fn hidden(upstream: u16) -> Self {
+        Self::listen(hidden_listener(upstream), upstream, None, None)
+    }
+
+    /// The same, and does harm once.
+    pub fn hidden_faulty(upstream: u16, number: usize, fault: Fault, when: When) -> Self {
+        Self::listen(hidden_listener(upstream), upstream, Some((number, fault, when)), None)
     }
 
     /// Counts, and does harm once, at flight `number` (from 1).
@@ -92,7 +104,16 @@ impl Proxy {
         replaced: Option<(Vec<u8>, Vec<u8>)>,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port for the proxy");
-        let port = listener.local_addr().expect("its address").port();
+        Self::listen(listener, upstream, fault, replaced)
+    }
+
+    fn listen(
+        listener: TcpListener,
+        upstream: u16,
+        fault: Option<(usize, Fault, When)>,
+        replaced: Option<(Vec<u8>, Vec<u8>)>,
+    ) -> Self {
+        let address = listener.local_addr().expect("its address");
         let state = Arc::new(State {
             upstream,
             flights: AtomicUsize::new(0),
@@ -108,7 +129,20 @@ impl Proxy {
                 std::thread::spawn(move || serve(&client, &state));
             }
         });
-        Self { port, state }
+        Self { host: address.ip().to_string(), port: address.port(), state }
+    }
+}
+
+/// Linux answers on all of 127.0.0.0/8.
+fn hidden_listener(port: u16) -> TcpListener {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    loop {
+        let (process, count) = (std::process::id(), NEXT.fetch_add(1, Ordering::SeqCst));
+        let host = format!("127.{}.{}.{}", 1 + process % 250, count / 250 % 250, 1 + count % 250);
+        match TcpListener::bind((host.as_str(), port)) {
+            Ok(listener) => return listener,
+            Err(error) => assert!(error.kind() == std::io::ErrorKind::AddrInUse, "{host}: {error}"),
+        }
     }
 }
 
