@@ -36,6 +36,11 @@ pub(super) static RULE: Rule = Rule {
     ..Rule::BLANK
 };
 
+/// Tables that a message names.
+const NAMED: usize = 8;
+/// Exclusive locks in one transaction, from which on nothing is added.
+const ENOUGH: usize = 50;
+
 fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     if !context.in_transaction() {
         return;
@@ -49,6 +54,11 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         }
         name
     };
+    // By now it has been said, and more so than anybody reads; looking on would take the square of them.
+    let held = context.session.transaction.held.iter();
+    if held.filter(|(_, (mode, _))| exclusive(*mode)).count() > ENOUGH {
+        return;
+    }
     let is_table = |name: &QName| context.relation(name).is_none_or(|relation| relation.kind.holds_rows());
     let before: BTreeSet<QName> = context
         .session
@@ -69,7 +79,10 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     if after.len() < 2 || after.len() == before.len() {
         return;
     }
-    let list: Vec<String> = after.iter().map(|name| format!("`{name}`")).collect();
+    let mut list: Vec<String> = after.iter().take(NAMED).map(|name| format!("`{name}`")).collect();
+    if after.len() > NAMED {
+        list.push(format!("{} more", after.len() - NAMED));
+    }
     let report = sink
         .report(format!("ACCESS EXCLUSIVE is held on {} at once until the transaction ends", list.join(", ")))
         .lock(LockMode::AccessExclusive);
