@@ -49,6 +49,16 @@ pub(super) fn text<'a>(report: &'a CheckReport, place: &Place) -> Option<&'a str
     source.text.get(span(source, place)?).filter(|text| !text.is_empty())
 }
 
+/// The text of a place for a reader: of a single word, its whole line.
+pub(super) fn shown<'a>(report: &'a CheckReport, place: &Place) -> Option<&'a str> {
+    let text = text(report, place)?;
+    if text.contains(char::is_whitespace) {
+        return Some(text);
+    }
+    let line = source_of(report, place)?.text.split('\n').nth(place.line.checked_sub(1)?)?;
+    Some(line.trim()).filter(|line| line.contains(text)).or(Some(text))
+}
+
 /// A name for each finding that stays when lines move: made of rule, file, the statement's text
 /// with its white space evened out, and the number of the occurrence.
 pub(crate) fn fingerprints(report: &CheckReport, findings: &[&Finding]) -> Vec<String> {
@@ -78,6 +88,16 @@ mod tests {
         assert!(source_of(&report, &place).is_some());
         report.findings[0].rule = "hardcoded-secret";
         assert!(source_of(&report, &place).is_none() && text(&report, &place).is_none());
+    }
+
+    #[test]
+    fn a_single_word_is_shown_with_its_line() {
+        let report = fixture::report();
+        let mut place = report.findings[0].place.clone();
+        assert_eq!(shown(&report, &place), text(&report, &place));
+        place.end_column = place.column + 6;
+        assert_eq!(text(&report, &place), Some("CREATE"));
+        assert_eq!(shown(&report, &place), Some("CREATE INDEX orders_note ON orders (note);"));
     }
 
     #[test]

@@ -154,7 +154,7 @@ fn findings_block(out: &mut String, report: &CheckReport, findings: &[&Finding],
         }
         out.push_str("</p>\n");
         if finding.statement > 0
-            && let Some(text) = excerpt::text(report, &finding.place)
+            && let Some(text) = excerpt::shown(report, &finding.place)
         {
             out.push_str("<pre>");
             for (number, line) in text.lines().take(LINES).enumerate() {
@@ -264,6 +264,7 @@ fn statements_block(out: &mut String, file: &FileReport) {
          <th class=\"number\">Line</th><th>Statement</th><th>Locks</th><th>Rewrites</th>\
          <th class=\"number\">Time</th></tr></thead><tbody>\n",
     );
+    let longest = file.statements.iter().filter_map(|it| it.duration_ms).fold(0.001, f64::max);
     for statement in &file.statements {
         let locks: Vec<String> = statement
             .locks
@@ -284,10 +285,19 @@ fn statements_block(out: &mut String, file: &FileReport) {
             html(&statement.sql_kind),
             or_dash(&locks.join("<br>")),
             or_dash(&rewrites.join("<br>")),
-            statement.duration_ms.map_or_else(|| "–".into(), milliseconds)
+            statement.duration_ms.map_or_else(|| "–".into(), |ms| took(ms, longest))
         );
     }
     out.push_str("</tbody></table>\n</div>\n");
+}
+
+/// A duration in words and as a bar, as long as it is beside the longest one.
+fn took(ms: f64, longest: f64) -> String {
+    format!(
+        "{}<div class=\"took\"><i style=\"width:{:.0}%\"></i></div>",
+        milliseconds(ms),
+        ms / longest * 100.0
+    )
 }
 
 fn or_dash(text: &str) -> &str {
@@ -365,8 +375,8 @@ mod tests {
         <div class="block">
         <h3>Statements</h3>
         <table><thead><tr><th class="number">#</th><th class="number">Line</th><th>Statement</th><th>Locks</th><th>Rewrites</th><th class="number">Time</th></tr></thead><tbody>
-        <tr><td class="number">1</td><td class="number">2</td><td>AlterTable</td><td>ACCESS EXCLUSIVE <code>public.orders</code></td><td>–</td><td class="number">0.8 ms</td></tr>
-        <tr><td class="number">2</td><td class="number">4</td><td>CreateIndex</td><td>SHARE <code>public.orders</code></td><td>–</td><td class="number">12 ms</td></tr>
+        <tr><td class="number">1</td><td class="number">2</td><td>AlterTable</td><td>ACCESS EXCLUSIVE <code>public.orders</code></td><td>–</td><td class="number">0.8 ms<div class="took"><i style="width:6%"></i></div></td></tr>
+        <tr><td class="number">2</td><td class="number">4</td><td>CreateIndex</td><td>SHARE <code>public.orders</code></td><td>–</td><td class="number">12 ms<div class="took"><i style="width:100%"></i></div></td></tr>
         </tbody></table>
         </div>
         <div class="block">
@@ -409,8 +419,8 @@ mod tests {
         <div class="block">
         <h3>Statements</h3>
         <table><thead><tr><th class="number">#</th><th class="number">Line</th><th>Statement</th><th>Locks</th><th>Rewrites</th><th class="number">Time</th></tr></thead><tbody>
-        <tr><td class="number">1</td><td class="number">1</td><td>AlterTable</td><td>ACCESS EXCLUSIVE <code>public.users</code></td><td><code>public.users</code></td><td class="number">40 ms</td></tr>
-        <tr><td class="number">2</td><td class="number">3</td><td>DropTable</td><td>ACCESS EXCLUSIVE <code>public.legacy</code></td><td>–</td><td class="number">2.0 ms</td></tr>
+        <tr><td class="number">1</td><td class="number">1</td><td>AlterTable</td><td>ACCESS EXCLUSIVE <code>public.users</code></td><td><code>public.users</code></td><td class="number">40 ms<div class="took"><i style="width:100%"></i></div></td></tr>
+        <tr><td class="number">2</td><td class="number">3</td><td>DropTable</td><td>ACCESS EXCLUSIVE <code>public.legacy</code></td><td>–</td><td class="number">2.0 ms<div class="took"><i style="width:5%"></i></div></td></tr>
         </tbody></table>
         </div>
         </section>

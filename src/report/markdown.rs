@@ -85,15 +85,20 @@ struct Detail {
 impl Detail {
     const WHOLE: Detail =
         Detail { pictures: true, excerpts: true, below_error: true, per_file: usize::MAX, rows: usize::MAX };
+    const ERRORS: Detail = Detail { pictures: false, excerpts: false, below_error: false, ..Self::WHOLE };
     /// From everything to next to nothing.
-    const LADDER: [Detail; 7] = [
+    const LADDER: [Detail; 11] = [
         Self::WHOLE,
         Detail { pictures: false, ..Self::WHOLE },
         Detail { pictures: false, excerpts: false, ..Self::WHOLE },
-        Detail { pictures: false, excerpts: false, below_error: false, ..Self::WHOLE },
-        Detail { pictures: false, excerpts: false, below_error: false, per_file: 5, rows: 200 },
-        Detail { pictures: false, excerpts: false, below_error: false, per_file: 1, rows: 50 },
-        Detail { pictures: false, excerpts: false, below_error: false, per_file: 0, rows: 10 },
+        Self::ERRORS,
+        Detail { per_file: 1000, rows: 1000, ..Self::ERRORS },
+        Detail { per_file: 300, rows: 500, ..Self::ERRORS },
+        Detail { per_file: 100, rows: 300, ..Self::ERRORS },
+        Detail { per_file: 25, rows: 200, ..Self::ERRORS },
+        Detail { per_file: 5, rows: 200, ..Self::ERRORS },
+        Detail { per_file: 1, rows: 50, ..Self::ERRORS },
+        Detail { per_file: 0, rows: 10, ..Self::ERRORS },
     ];
 
     fn shows(&self, finding: &Finding) -> bool {
@@ -195,11 +200,12 @@ fn table(report: &CheckReport, frame: &Frame<'_>, detail: Detail) -> String {
             let number = findings_of(report, file).filter(|finding| finding.severity == severity).count();
             if number == 0 { "–".to_owned() } else { number.to_string() }
         };
-        let how = if file.transactional { "one transaction" } else { "steps" };
+        let how = if file.transactional { "one\u{a0}transaction" } else { "steps" };
         let locks = file.strongest_locks();
         let shown = locks.iter().take(3).map(|(lock, ms)| {
             let time = ms.map_or_else(String::new, |ms| format!(" ({})", milliseconds(ms)));
-            format!("{} {}{time}", lock.mode, escape::code_cell(&lock.object))
+            // A lock's name in one piece.
+            format!("{} {}{time}", lock.mode.as_str().replace(' ', "\u{a0}"), escape::code_cell(&lock.object))
         });
         let rewrites = file.rewrites();
         let _ = writeln!(
@@ -327,7 +333,7 @@ fn finding_block(
     }
     out.push('\n');
     if detail.excerpts
-        && let Some(text) = excerpt::text(report, &finding.place)
+        && let Some(text) = excerpt::shown(report, &finding.place)
     {
         let _ = write!(out, "\n{}", escape::fenced("sql", &clip_sql(text)));
     }
@@ -444,8 +450,8 @@ mod tests {
 
         | Migration | Errors | Warnings | Runs in | Strongest locks | Rewrites | DOWN |
         |---|--:|--:|---|---|---|---|
-        | [`20260101000000_orders.sql`](https://github.com/o/r/blob/0123456789abcdef/supabase/migrations/20260101000000_orders.sql) | 1 | – | one transaction | ACCESS EXCLUSIVE `public.orders` (0.8 ms) | – | ❌ does not restore the schema |
-        | [`20260102000000_users.sql`](https://github.com/o/r/blob/0123456789abcdef/supabase/migrations/20260102000000_users.sql) | – | 1 | one transaction | ACCESS EXCLUSIVE `public.legacy` (2.0 ms)<br>ACCESS EXCLUSIVE `public.users` (40 ms) | `public.users` | none |
+        | [`20260101000000_orders.sql`](https://github.com/o/r/blob/0123456789abcdef/supabase/migrations/20260101000000_orders.sql) | 1 | – | one transaction | ACCESS EXCLUSIVE `public.orders` (0.8 ms) | – | ❌ does not restore the schema |
+        | [`20260102000000_users.sql`](https://github.com/o/r/blob/0123456789abcdef/supabase/migrations/20260102000000_users.sql) | – | 1 | one transaction | ACCESS EXCLUSIVE `public.legacy` (2.0 ms)<br>ACCESS EXCLUSIVE `public.users` (40 ms) | `public.users` | none |
 
         <details open><summary><code>20260101000000_orders.sql</code></summary>
 
@@ -577,6 +583,16 @@ mod tests {
         report.tables = vec![report.tables[0].clone(); 15];
         let text = comment(&report, &FRAME);
         assert!(!text.contains("mermaid") && text.contains("CREATE INDEX orders_note"), "{}", text.len());
+    }
+
+    #[test]
+    fn as_much_is_shown_as_fits() {
+        let mut report = fixture::report();
+        report.findings = vec![report.findings[0].clone(); 5000];
+        let (comment, summary) = (comment(&report, &FRAME), summary(&report, &FRAME));
+        let shown = |text: &str| text.matches("**index-not-concurrent**").count();
+        assert!(shown(&comment) >= 100 && comment.len() <= COMMENT_BUDGET, "{}", shown(&comment));
+        assert!(shown(&summary) >= 1000 && summary.len() <= SUMMARY_BUDGET, "{}", shown(&summary));
     }
 
     #[test]

@@ -53,7 +53,7 @@ fn attribute(column: &ColumnPicture) -> String {
         .into_iter()
         .filter_map(|(is, sign)| is.then_some(sign))
         .collect();
-    let mut out = format!("{} {}", word(&column.ty), word(&column.name));
+    let mut out = format!("{} {}", word(&short(&column.ty)), word(&column.name));
     if !keys.is_empty() {
         let _ = write!(out, " {}", keys.join(", "));
     }
@@ -73,8 +73,19 @@ fn entity(name: &str) -> String {
 
 /// A name where Mermaid takes no quotes: it begins with a letter and has no spaces.
 fn word(name: &str) -> String {
-    let plain = plain(name, &['_']);
+    let plain = plain(name, &['_', '(', ')', '[', ']']);
     if plain.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') { plain } else { format!("_{plain}") }
+}
+
+/// The everyday name of a type with a long one.
+fn short(ty: &str) -> String {
+    let long = [
+        ("timestamp with time zone", "timestamptz"),
+        ("timestamp without time zone", "timestamp"),
+        ("time with time zone", "timetz"),
+        ("character varying", "varchar"),
+    ];
+    long.iter().fold(ty.to_owned(), |ty, (long, short)| ty.replace(long, short))
 }
 
 fn plain(name: &str, also: &[char]) -> String {
@@ -99,7 +110,7 @@ mod tests {
             "public.orders" {
                 bigint id PK
                 text note "new"
-                numeric_10_2_ total "changed"
+                numeric(10_2) total "changed"
                 text legacy "dropped"
             }
             "public.order_lines" }o..|| "public.orders" : references

@@ -215,3 +215,59 @@ fn sarif_and_html_are_written_on_request() {
     assert_eq!(serde_json::from_str::<serde_json::Value>(&sarif).unwrap()["version"], "2.1.0");
     assert!(std::fs::read_to_string(project.path().join("out.html")).unwrap().contains("<html"));
 }
+
+/// Applies a remark's suggestion as GitHub's button does: whole lines for the lines of the remark.
+fn applied(text: &str, remark: &serde_json::Value) -> Option<String> {
+    let body = remark["body"].as_str().unwrap();
+    let block = body.split_once("```suggestion\n")?.1.split_once("\n```")?.0;
+    let end = usize::try_from(remark["line"].as_u64().unwrap()).unwrap();
+    let start = remark["start_line"].as_u64().map_or(end, |line| usize::try_from(line).unwrap());
+    let lines: Vec<&str> = text.split('\n').collect();
+    Some([&lines[..start - 1], &[block], &lines[end..]].concat().join("\n"))
+}
+
+#[test]
+fn a_suggestion_applied_makes_its_finding_go() {
+    for (rule, up) in [
+        (
+            "index-not-concurrent",
+            "-- lockkeeper: transaction off\nCREATE INDEX orders_note ON orders (note);",
+        ),
+        ("drop-index-not-concurrent", "-- lockkeeper: transaction off\nDROP INDEX orders_old;"),
+        ("reindex-not-concurrent", "-- lockkeeper: transaction off\nREINDEX TABLE orders;"),
+        ("check-validates-rows", "ALTER TABLE orders ADD CONSTRAINT c\n  CHECK (id > 0);"),
+        (
+            "fk-validates-rows",
+            "SET lock_timeout = '2s';\nALTER TABLE orders\n  ADD CONSTRAINT f FOREIGN KEY (user_id) REFERENCES users (id);",
+        ),
+    ] {
+        let (project, server) = (repository(), GitHub::start(HEAD));
+        project.migration(
+            "20260101000001_users",
+            "CREATE TABLE users (id bigint PRIMARY KEY);\nALTER TABLE orders ADD COLUMN user_id bigint;\n\
+             CREATE INDEX orders_old ON orders (id);",
+            "SELECT 1;",
+        );
+        let name = "20260102000000_change";
+        pull_request(&project, &server, name, up, "SELECT 1;");
+        let runner = checked(&project, &server);
+        runner.run();
+        let remarks = server.state().remarks.clone();
+        let own = remarks.iter().find(|it| it["body"].as_str().unwrap().contains(&format!("**{rule}**")));
+        let own = own.unwrap_or_else(|| panic!("no remark of {rule} in {remarks:#?}"));
+        let path = project.path().join(format!("migrations/{name}.sql"));
+        let text = std::fs::read_to_string(&path).unwrap();
+        let mended = applied(&text, own).unwrap_or_else(|| panic!("{rule}: no suggestion in {own:#}"));
+        assert_ne!(mended, text);
+        std::fs::write(&path, &mended).unwrap();
+        server.state().files.clear();
+        server.add_file(&format!("migrations/{name}.sql"), &mended);
+        let ran = runner.run();
+        assert!(
+            !ran.stdout.contains(&format!("title={rule},")),
+            "{rule} stays after\n{mended}\n{}",
+            ran.stdout
+        );
+        assert!(!ran.stdout.contains("title=parse-error,"), "{mended}");
+    }
+}
