@@ -92,6 +92,7 @@ fn forget_the_target(session: &mut Session) {
         session.env.remove(name);
     }
     session.globals.database_url = None;
+    session.globals.target = None;
 }
 
 /// What the pull request changes, and whether GitHub can be reached at all; `None`, and a word about

@@ -26,6 +26,8 @@ pub(super) enum Look {
     Status,
     Drift,
     Stats,
+    /// The configured targets, for jobs that follow.
+    Matrix,
 }
 
 /// # Errors
@@ -45,9 +47,10 @@ pub(super) fn choose(command: &str, event: &Event, inputs: &Inputs) -> Result<Ta
         "status" => Ok(Task::Look(Look::Status)),
         "drift" => Ok(Task::Look(Look::Drift)),
         "stats" => Ok(Task::Look(Look::Stats)),
+        "matrix" => Ok(Task::Look(Look::Matrix)),
         other => Err(Error::usage(
             format!("the command `{other}` is not one that the action runs"),
-            "Set `command` to auto, check, up, down, plan, status, drift or stats.",
+            "Set `command` to auto, check, up, down, plan, status, drift, stats or matrix.",
         )),
     }
 }
@@ -56,7 +59,7 @@ fn by_event(event: &Event) -> Result<Task, Error> {
     let unclear = |what: &str| {
         Err(Error::usage(
             format!("{what} does not say what to do"),
-            "Set `command` to check, up, down, plan, status, drift or stats; a rollback is never guessed.",
+            "Set `command` to check, up, down, plan, status, drift, stats or matrix; a rollback is never guessed.",
         ))
     };
     match event {

@@ -276,6 +276,7 @@ pub(super) fn look(
         Look::Status => inputs.line("status", &[], &[])?,
         Look::Drift => inputs.line("drift", &["shadow-url"], &[])?,
         Look::Stats => inputs.line("stats", &[], &[])?,
+        Look::Matrix => vec!["plan".into(), "--matrix".into()],
     };
     if look == Look::Stats {
         line.push(format!("--out={}", inputs.get("stats").unwrap_or("lockkeeper-stats.json")));
@@ -284,6 +285,9 @@ pub(super) fn look(
     let name = &line[0];
     let (outcome, text) = session.capture(Format::Text, |session| command.run(session));
     session.print(&quoted(&text, session));
+    if look == Look::Matrix && outcome.is_ok() {
+        outputs.set("matrix", text.trim());
+    }
     let sign = if matches!(outcome, Ok(0)) { "✅" } else { "❌" };
     let told = match &outcome {
         Ok(_) => text,

@@ -12,6 +12,7 @@ pub(super) const NAMES: &[&str] = &[
     "dir",
     "config",
     "database-url",
+    "target",
     "project-ref",
     "db-password",
     "region",
@@ -88,6 +89,8 @@ impl Inputs {
             }
         }
         session.globals.dir = session.globals.dir.take().or_else(|| self.get("dir").map(ToOwned::to_owned));
+        session.globals.target =
+            session.globals.target.take().or_else(|| self.get("target").map(ToOwned::to_owned));
         session.globals.config =
             session.globals.config.take().or_else(|| self.get("config").map(ToOwned::to_owned));
     }

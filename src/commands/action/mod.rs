@@ -28,7 +28,7 @@ use runner::Runner;
     after_help = "Example:\n  lockkeeper action --command auto\n\nInputs of action.yml arrive as LOCKKEEPER_INPUT_<NAME>, such as LOCKKEEPER_INPUT_FAIL_ON."
 )]
 pub(crate) struct Args {
-    /// auto, check, up, down, plan, status, drift or stats [default: the input `command`, else auto].
+    /// auto, check, up, down, plan, status, drift, stats or matrix [default: the input `command`, else auto].
     #[arg(long, value_name = "COMMAND")]
     pub(crate) command: Option<String>,
 }

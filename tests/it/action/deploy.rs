@@ -116,3 +116,20 @@ fn no_secret_is_shown_when_the_database_is_away() {
     }
     assert_eq!(runner.output("status").as_deref(), Some("failed"));
 }
+
+/// One of the configured databases, named as in a matrix.
+#[test]
+fn a_target_is_taken_by_its_name() {
+    let (project, server, database) = (repository(), GitHub::start(HEAD), Database::create());
+    project.write("lockkeeper.toml", "[targets.berlin]\ndatabase_url_env = \"BERLIN_URL\"\n");
+    let mut runner = Runner::new(&project, "workflow_dispatch");
+    runner.on(&server).input("command", "up").input("target", "berlin").set("BERLIN_URL", &database.url());
+    runner.run().expect(0);
+    assert_eq!(tables(&database), ["orders"]);
+    runner.input("target", "munich").run().expect(2);
+
+    let mut matrix = Runner::new(&project, "workflow_dispatch");
+    matrix.input("command", "matrix").run().expect(0);
+    let told = r#"{"include":[{"target":"berlin","wave":1,"database_url_env":"BERLIN_URL"}]}"#;
+    assert_eq!(matrix.output("matrix").as_deref(), Some(told));
+}

@@ -33,6 +33,16 @@ fn the_inputs_of_action_yml_are_those_that_the_program_reads() {
     assert_eq!(names_under("inputs"), read);
 }
 
+/// Not every self-hosted runner has bash.
+#[test]
+fn plain_sh_is_enough() {
+    let read =
+        |path: &str| std::fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+    let action = read("action.yml");
+    assert_eq!(action.matches("shell: ").count(), action.matches("shell: sh\n").count());
+    assert!(read("scripts/install.sh").starts_with("#!/bin/sh\n"));
+}
+
 #[test]
 fn nothing_is_pasted_into_a_script() {
     let action =
