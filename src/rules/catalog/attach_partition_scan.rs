@@ -72,11 +72,19 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         if let Some(default) = default.filter(|default| context.is_live(&default.name))
             && !bounds::proven_outside(default, &key, bound)
         {
-            sink.report(format!(
-                "reads all of the DEFAULT partition `{}` under ACCESS EXCLUSIVE to see that none of its rows belong to `{child}`",
-                default.name
-            ))
-            .on(&default.name);
+            let report = sink
+                .report(format!(
+                    "reads all of the DEFAULT partition `{}` under ACCESS EXCLUSIVE to see that none of its rows belong to `{child}`; every read and write of it waits",
+                    default.name
+                ))
+                .on(&default.name);
+            if let Some(check) = bounds::check_sql(&key, bound) {
+                let name = crate::sql::ident(&format!("{}_not_in_default", child.name));
+                report.suggest(format!(
+                    "-- in migrations before this one:\nALTER TABLE {0} ADD CONSTRAINT {name} CHECK (NOT ({check})) NOT VALID;\nALTER TABLE {0} VALIDATE CONSTRAINT {name};\n-- after the ATTACH:\nALTER TABLE {0} DROP CONSTRAINT {name};",
+                    default.name.sql()
+                ));
+            }
         }
     }
 }

@@ -5,10 +5,11 @@ use crate::{
     lock::LockMode,
     migration::DirectiveKind,
     rules::{
-        Check, Context, Rule, Sink,
+        Check, Context, Rule, Sink, common,
         dml::{self, Dml},
         tautology::always_true,
     },
+    schema::Nesting,
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -62,7 +63,9 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     if batched {
         return;
     }
-    for change in dml::changes(context.node) {
+    let changes = dml::changes(context.node);
+    let found = changes.len();
+    for change in changes {
         let table = context.resolve(change.target);
         if context.is_live(&table) && is_bulk(&change, context) {
             let message = if change.verb == "inserts into" {
@@ -76,7 +79,22 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
                     change.verb
                 )
             };
-            sink.report(message).on(&table);
+            let report = sink.report(message).on(&table);
+            // The batches go by a key of the one table that the statement itself changes.
+            let single = change.verb != "inserts into" && change.joins.is_empty() && found == 1;
+            let key = context.relation(&table).and_then(|known| known.primary_key()).unwrap_or_default();
+            if let [key] = key
+                && single
+                && context.unit.nesting == Nesting::Top
+            {
+                let text = context.unit.text.trim();
+                let batched =
+                    format!("-- lockkeeper: backfill table={} key={key} batch=5000\n{text}", table.sql());
+                match common::is_alone(context) {
+                    true => report.replace(batched),
+                    false => report.suggest(format!("-- in a file of its own:\n{batched};")),
+                };
+            }
         }
     }
 }

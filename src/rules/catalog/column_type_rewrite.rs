@@ -74,9 +74,9 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         let using = def.raw_default.as_deref();
         let change = context.catalog.type_change(&from, &to, &command.name, using, context.session);
         let (name, object) = (&command.name, format!("{table}.{}", command.name));
-        let was = if from.is_unknown() { "<its type now>".to_owned() } else { from.to_string() };
+        let was = if from.is_unknown() { String::new() } else { format!(" from='{from}'") };
         let suggestion = format!(
-            "-- lockkeeper pattern change-type table={table} column={name} from='{was}' to='{}'\nALTER TABLE {} ADD COLUMN {} {};",
+            "-- lockkeeper pattern change-type table={table} column={name}{was} to='{}'\nALTER TABLE {} ADD COLUMN {} {};",
             to,
             table.sql(),
             sql::ident(&format!("{name}_new")),

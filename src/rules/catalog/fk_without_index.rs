@@ -5,7 +5,7 @@ use crate::{
     lock::LockMode,
     rules::{ChangeContext, Check, Rule, Sink, common, names::is},
     schema::{
-        At, Constraint, ConstraintKind, Index, Nesting, Relation, RelationKind, Session, Transaction,
+        At, Constraint, ConstraintKind, Index, Nesting, QName, Relation, RelationKind, Session, Transaction,
         columns_in,
     },
     sql::ast::{self, AlterTableType, Node, NodeEnum, NullTestType, ObjectType},
@@ -103,7 +103,7 @@ fn added(
         constraint.name,
         common::list(columns),
     );
-    let create = create(relation, columns);
+    let create = create(context, relation, columns);
     let report = sink.report_at(born, unit.span.clone(), message).on(name).lock(None::<LockMode>);
     // With its table it is built in no time.
     let beside = relation.born == Some(born) && !relation.filled && unit.nesting == Nesting::Top;
@@ -132,7 +132,7 @@ fn uncovered(context: &ChangeContext<'_>, relation: &Relation, constraint: &Cons
         common::list(columns),
         constraint.name,
     );
-    let create = create(relation, columns);
+    let create = create(context, relation, columns);
     sink.report_at(unit.at, unit.span.clone(), message)
         .on(name)
         .lock(None::<LockMode>)
@@ -184,16 +184,28 @@ fn lost(
 }
 
 /// The index that is missing.
-fn create(relation: &Relation, columns: &[String]) -> String {
-    let index = common::chosen_name(&relation.name, columns, "idx");
-    let (table, columns) = (relation.name.sql(), common::list(columns));
-    let index = crate::sql::ident(&index);
+fn create(context: &ChangeContext<'_>, relation: &Relation, keys: &[String]) -> String {
+    let index_name = common::chosen_name(&relation.name, keys, "idx");
+    let (table, columns) = (relation.name.sql(), common::list(keys));
+    let index = crate::sql::ident(&index_name);
     if relation.born.is_some() {
         format!("CREATE INDEX {index} ON {table} ({columns});")
     } else if relation.kind == RelationKind::PartitionedTable {
-        format!(
-            "CREATE INDEX {index} ON ONLY {table} ({columns});\n-- then concurrently on each partition, and ALTER INDEX … ATTACH PARTITION"
-        )
+        let parent = QName::new(relation.name.schema.clone(), index_name).sql();
+        let mut text = format!("CREATE INDEX {index} ON ONLY {table} ({columns});");
+        for partition in context.after.partitions(&relation.name) {
+            let name = &partition.name;
+            let child = QName::new(name.schema.clone(), common::chosen_name(name, keys, "idx"));
+            text.push_str(&format!(
+                "\n\n-- a file of its own:\n{}\nCREATE INDEX CONCURRENTLY {} ON {} ({columns});\nALTER INDEX {parent} \
+                 ATTACH PARTITION {};",
+                common::OFF,
+                crate::sql::ident(&child.name),
+                name.sql(),
+                child.sql(),
+            ));
+        }
+        text
     } else {
         format!("{}\nCREATE INDEX CONCURRENTLY {index} ON {table} ({columns});", common::OFF)
     }

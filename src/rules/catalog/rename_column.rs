@@ -83,19 +83,25 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             continue;
         }
         let (old, new) = (&rename.subname, &rename.newname);
-        sink.report_at(
-            unit.at,
-            unit.span.clone(),
-            format!("renames `{table}`.`{old}` to `{new}`; running code that names `{old}` fails at once"),
-        )
-        .object(format!("{table}.{old}"))
-        .suggest(format!(
-            "ALTER TABLE {} ADD COLUMN {} /* same type as {} */;\n-- keep both in step, backfill, move the code, then drop {}:\n-- lockkeeper pattern rename-column table={table} from={old} to={new} type='<its type>'",
-            table.sql(),
-            sql::ident(new),
-            sql::ident(old),
-            sql::ident(old),
-        ));
+        let report = sink
+            .report_at(
+                unit.at,
+                unit.span.clone(),
+                format!(
+                    "renames `{table}`.`{old}` to `{new}`; running code that names `{old}` fails at once"
+                ),
+            )
+            .object(format!("{table}.{old}"));
+        let column = context.before.relation(&table).and_then(|relation| relation.column(old));
+        if let Some(ty) = column.map(|column| &column.ty).filter(|ty| !ty.is_unknown()) {
+            report.suggest(format!(
+                "ALTER TABLE {} ADD COLUMN {} {ty};\n-- keep both in step, backfill, move the code, then drop {}:\n-- \
+                 lockkeeper pattern rename-column table={table} from={old} to={new} type='{ty}'",
+                table.sql(),
+                sql::ident(new),
+                sql::ident(old),
+            ));
+        }
     }
 }
 

@@ -3,8 +3,11 @@
 use crate::{
     finding::{Category, Severity},
     rules::{Check, Context, Rule, Sink},
-    schema::{QName, Relation, RelationKind},
-    sql::ast::{self, Name, Node, NodeEnum, SelectStmt},
+    schema::{Grantee, QName, Relation, RelationKind},
+    sql::{
+        self,
+        ast::{self, Name, Node, NodeEnum, SelectStmt, ViewStmt},
+    },
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -61,18 +64,33 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
             });
             let change = change.or_else(|| retyped(old, view.query.as_deref()?, context));
             if let Some(change) = change {
-                sink.report(format!("the new view `{name}` {change}; Postgres refuses that (42P16)"))
-                    .on(&name)
-                    .suggest(format!(
-                        "DROP VIEW {};\nCREATE VIEW {} AS …;\n-- and GRANT again",
-                        name.sql(),
-                        name.sql()
-                    ));
+                let report = sink
+                    .report(format!("the new view `{name}` {change}; Postgres refuses that (42P16)"))
+                    .on(&name);
+                if let Some(text) = anew(view, old) {
+                    report.suggest(text);
+                }
             }
         }
         NodeEnum::CreateFunctionStmt(create) if create.replace => routine(create, context, sink),
         _ => {}
     }
+}
+
+/// The view dropped and created, and what was granted on it granted again.
+fn anew(view: &ViewStmt, old: &Relation) -> Option<String> {
+    let create = sql::deparse(&NodeEnum::ViewStmt(ViewStmt { replace: false, ..view.clone() }.into()))?;
+    let name = old.name.sql();
+    let mut text = format!("DROP VIEW {name};\n{create};");
+    for grant in &old.grants {
+        let to = match &grant.grantee {
+            Grantee::Public => "PUBLIC".to_owned(),
+            Grantee::Role(role) => sql::ident(role),
+        };
+        let what: Vec<String> = grant.privileges.iter().map(|privilege| privilege.to_uppercase()).collect();
+        text.push_str(&format!("\nGRANT {} ON {name} TO {to};", what.join(", ")));
+    }
+    Some(text)
 }
 
 /// A column of another type, where both types can be told.
@@ -157,8 +175,13 @@ fn routine(create: &ast::CreateFunctionStmt, context: &Context<'_>, sink: &mut S
         } else {
             continue;
         };
-        sink.report(format!("the new `{place}` {what}; Postgres refuses that (42P13)"))
-            .on(&place)
-            .suggest(format!("DROP FUNCTION {}({});", place.sql(), old.arguments.join(", ")));
+        sink.report(format!("the new `{place}` {what}; Postgres refuses that (42P13)")).on(&place).suggest(
+            format!(
+                "DROP FUNCTION {}({});\n{};",
+                place.sql(),
+                old.arguments.join(", "),
+                context.unit.text.trim()
+            ),
+        );
     }
 }
