@@ -18,6 +18,7 @@ mod loss;
 mod message;
 mod past;
 mod pooler;
+mod preamble;
 mod privileges;
 mod reconcile;
 mod record;

@@ -7,7 +7,10 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use super::connection::{Facts, Settings, preamble};
+use super::{
+    connection::{Facts, Settings},
+    preamble::preamble,
+};
 use crate::{
     config::SupabaseHistory,
     db::{Fault, Session},

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::connection::{Target, preamble, unreadable};
+use super::{
+    connection::{Target, unreadable},
+    preamble::preamble,
+};
 use crate::{
     db::{self, Session},
     error::Error,

@@ -10,11 +10,12 @@ use std::{
 
 use super::{
     blockers,
-    connection::{LIMITS_TRANSACTIONS, RESET, Target},
+    connection::Target,
     guard,
     job::Job,
     lock,
     message::{Marks, Message, Spot, mark, mark_of},
+    preamble::{LIMITS_TRANSACTIONS, RESET},
 };
 use crate::{
     db::{Fault, ServerError},
