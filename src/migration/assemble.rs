@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{
     Backfill, Checksum, Directive, DirectiveKind, Form, Layout, Migration, Section, SourceFile, control,
     directive,
-    file_name::FileName,
+    file_name::{FileName, Part},
     section::{self, Raw, Split},
 };
 use crate::{
@@ -25,20 +25,20 @@ pub(super) struct Files {
 }
 
 /// Must run under [`sql::with_large_stack`].
-pub(super) fn assemble(files: Files) -> Migration {
+pub(super) fn assemble(files: &Files) -> Migration {
     let Files { name, up: file, down: down_file, supabase_runs } = files;
-    let mut split = section::split(&file, Direction::Up);
+    let mut split = section::split(file, Direction::Up);
     let mut problems = std::mem::take(&mut split.problems);
     let mut directives = Vec::new();
 
     let own_down = split.down.take();
-    let layout = match (&down_file, &own_down) {
+    let layout = match (down_file, &own_down) {
         (Some((layout, _)), _) => *layout,
         (None, Some(_)) => Layout::Sections,
         (None, None) if split.marker(Direction::Up).is_some() => Layout::Sections,
         (None, None) => Layout::UpOnly,
     };
-    if let (Some((_, other)), Some(marker)) = (&down_file, split.marker(Direction::Down)) {
+    if let (Some((_, other)), Some(marker)) = (down_file, split.marker(Direction::Down)) {
         problems.push(Problem::malformed(
             file.place(marker.span.clone()),
             format!("a DOWN section, and `{}` is its DOWN too", other.path),
@@ -47,25 +47,25 @@ pub(super) fn assemble(files: Files) -> Migration {
     }
 
     let raw_up = split.up.take().unwrap_or(Raw { form: Form::Live, sql: String::new(), offsets: Vec::new() });
-    let mut up = make(Direction::Up, &file, raw_up);
-    let mut down = match &down_file {
+    let mut up = make(Direction::Up, file, raw_up);
+    let mut down = match down_file {
         Some((_, file)) => Some(rollback(file, &mut directives, &mut problems)),
         None => own_down.map(|raw| {
-            let down = make(Direction::Down, &file, raw);
+            let down = make(Direction::Down, file, raw);
             section_directives(&down, false, false, &mut directives);
             down
         }),
     };
-    up_directives(&file, &split, &up, &mut directives);
+    up_directives(file, &split, &up, &mut directives);
     directives.sort_by(|a, b| (a.section, &a.place).cmp(&(b.section, &b.place)));
 
     let mut migration = Migration {
         version: name.version,
-        description: description(&file, &split.opening).unwrap_or_else(|| name.slug.replace(['_', '-'], " ")),
-        version_text: name.version_text,
-        slug: name.slug,
+        description: description(file, &split.opening).unwrap_or_else(|| name.slug.replace(['_', '-'], " ")),
+        version_text: name.version_text.clone(),
+        slug: name.slug.clone(),
         path: file.path.clone(),
-        layout,
+        layout: if name.part == Part::Up { Layout::Pair } else { layout },
         up: up.clone(),
         down: None,
         irreversible: directives.iter().find_map(|directive| match &directive.kind {
@@ -91,7 +91,7 @@ pub(super) fn assemble(files: Files) -> Migration {
         ));
     }
     if let Some(down) = &down
-        && supabase_runs
+        && *supabase_runs
     {
         problems.extend(cli_runs_down(layout, down));
     }

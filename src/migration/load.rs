@@ -104,6 +104,7 @@ impl Loader {
                 Part::Whole | Part::Up => claims.entry(name.version).or_default().push((name, file)),
             }
         }
+        let mut found = Vec::new();
         for (version, claims) in claims {
             if claims.len() > 1 {
                 self.duplicate(version, &claims);
@@ -117,15 +118,12 @@ impl Loader {
                     other.part == part && other.version_text == name.version_text && other.slug == name.slug
                 };
                 let down = others.iter().position(same).map(|at| (layout, others.remove(at).1));
-                let supabase_runs = folder.supabase_runs;
-                let pair = name.part == Part::Up;
-                let mut migration = assemble(Files { name, up, down, supabase_runs });
-                if pair {
-                    migration.layout = Layout::Pair;
-                }
-                self.out.migrations.push(migration);
+                found.push(Files { name, up, down, supabase_runs: folder.supabase_runs });
             }
         }
+        let bytes: usize = found.iter().map(|files| files.up.text.len()).sum();
+        self.out.migrations =
+            sql::in_order(&found, bytes < sql::WORTHWHILE, assemble, |migrations| migrations.collect());
         self.lone(downs, &folder.rollbacks_dir, rollbacks);
         self.out.migrations.sort_by(|a, b| (a.version, &a.path).cmp(&(b.version, &b.path)));
         self.out.problems.sort_by(|a, b| a.place.cmp(&b.place));

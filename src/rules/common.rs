@@ -2,6 +2,8 @@
 //!
 //! Nothing here reports; nothing here knows a rule.
 
+use std::rc::Rc;
+
 use crate::{
     lock::LockMode,
     rules::Context,
@@ -301,26 +303,27 @@ pub(crate) fn shut_since(context: &Context<'_>, table: &QName) -> Option<usize> 
 }
 
 /// What runs after the statement in the same transaction and speaks of the table, if one is given, as
-/// far as the text tells: in the rest of a wrapped file, or up to the file's own `COMMIT`.
-pub(crate) fn rest_of_transaction(context: &Context<'_>, table: Option<&QName>) -> Vec<NodeEnum> {
+/// far as the text tells: in the rest of a wrapped file, or up to the file's own `COMMIT`. In a file of
+/// thousands of statements only so far: looking through all of it at each of them would take minutes.
+pub(crate) fn rest_of_transaction(context: &Context<'_>, table: Option<&QName>) -> Vec<Rc<NodeEnum>> {
+    const FARTHEST: usize = 2000;
     if !context.in_transaction() {
         return Vec::new();
     }
     let Some(section) = context.migration.section(context.direction) else { return Vec::new() };
     let mut rest = Vec::new();
-    for piece in section.cut.statements().skip(context.at().statement) {
+    let pieces = section.cut.statements().enumerate().skip(context.at().statement).take(FARTHEST);
+    for (number, piece) in pieces {
         let text = &section.sql[piece.body.clone()];
-        // Parsing all that follows, at each of many statements, would take minutes.
         let control = !context.session.transaction.runner && text.len() < 200;
         if !control && table.is_some_and(|table| !mentions(text, &table.name)) {
             continue;
         }
-        let Ok(nodes) = sql::parse(text) else { continue };
-        for node in nodes.into_iter().filter_map(|node| node.node) {
-            if !context.session.transaction.runner && matches!(node, NodeEnum::TransactionStmt(_)) {
+        for node in context.later.parsed(number, text).iter() {
+            if !context.session.transaction.runner && matches!(**node, NodeEnum::TransactionStmt(_)) {
                 return rest;
             }
-            rest.push(node);
+            rest.push(Rc::clone(node));
         }
     }
     rest
@@ -328,9 +331,8 @@ pub(crate) fn rest_of_transaction(context: &Context<'_>, table: Option<&QName>) 
 
 /// Whether a name may stand in a text, in whatever case; escaped as `U&"…"` it may be anything.
 fn mentions(text: &str, name: &str) -> bool {
-    let quoted = name.replace('"', "\"\"");
-    let fits = |window: &[u8]| window.eq_ignore_ascii_case(quoted.as_bytes());
-    text.as_bytes().windows(quoted.len().max(1)).any(fits) || text.contains("U&\"") || text.contains("u&\"")
+    let quoted = name.replace('"', "\"\"").to_ascii_lowercase();
+    sql::contains_ignoring_case(text, &quoted) || text.contains("U&\"") || text.contains("u&\"")
 }
 
 /// The subcommands of an `ALTER TABLE` node that concern the table.

@@ -1,8 +1,10 @@
 //! What a rule may ask.
 
 use std::{
+    cell::RefCell,
     collections::{BTreeSet, HashMap},
     ops::Range,
+    rc::Rc,
     sync::Arc,
 };
 
@@ -11,7 +13,10 @@ use crate::{
     finding::Direction,
     migration::Migration,
     schema::{At, Catalog, Claim, Lookup, QName, Relation, Session, Unit},
-    sql::ast::{AlterTableCmd, NodeEnum, RangeVar},
+    sql::{
+        self,
+        ast::{AlterTableCmd, NodeEnum, RangeVar},
+    },
 };
 
 /// What is known of the branch that the change will be merged into.
@@ -46,6 +51,25 @@ pub(crate) struct Context<'a> {
     pub(crate) pg: u32,
     /// Whether the runner has a transaction open around this statement.
     pub(crate) wrapped: bool,
+    /// What stands further below in the section.
+    pub(crate) later: &'a Later,
+}
+
+/// Statements that a rule looked ahead at: the next that does finds them parsed.
+#[derive(Debug, Default)]
+pub(crate) struct Later {
+    parsed: RefCell<HashMap<usize, Rc<[Rc<NodeEnum>]>>>,
+}
+
+impl Later {
+    /// The trees of the section's statement of that number; none where it does not parse.
+    pub(crate) fn parsed(&self, number: usize, text: &str) -> Rc<[Rc<NodeEnum>]> {
+        let parse = || {
+            let nodes = sql::parse(text).unwrap_or_default().into_iter();
+            nodes.filter_map(|node| node.node).map(Rc::new).collect()
+        };
+        Rc::clone(self.parsed.borrow_mut().entry(number).or_insert_with(parse))
+    }
 }
 
 impl Context<'_> {

@@ -1,13 +1,13 @@
 //! Runs the rules over a change: history into the model, then each file, statement by statement.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, HashMap},
     ops::Range,
     sync::Arc,
 };
 
 use super::{
-    ALL, Base, ChangeContext, Check, Context, FileContext, Rule, Sink,
+    ALL, Base, ChangeContext, Check, Context, FileContext, Later, Rule, Sink,
     ahead::{self, Parsed},
     catalog, names,
 };
@@ -19,7 +19,7 @@ use crate::{
     rehearsal::Rehearsal,
     schema::{
         At, Body, Catalog, Claim, Nesting, QName, Session, TablePicture, Transaction, Unit, bodies,
-        changed_tables, claims,
+        changed_tables, claims as claims_of,
     },
     sql::{self, Outside, ast::NodeEnum},
     stats::Stats,
@@ -74,6 +74,7 @@ struct Run<'a> {
     catalog: Catalog,
     units: Vec<Arc<Unit>>,
     transactions: usize,
+    later: Later,
     out: Outcome,
 }
 
@@ -84,6 +85,7 @@ impl<'a> Run<'a> {
             catalog: Catalog::initial(input.config),
             units: Vec::new(),
             transactions: 0,
+            later: Later::default(),
             out: Outcome::default(),
         }
     }
@@ -91,49 +93,45 @@ impl<'a> Run<'a> {
     fn run(mut self) -> Outcome {
         self.read_history();
         let before = self.catalog.clone();
-        let ups: Vec<&Section> = self.input.change.iter().map(|migration| &migration.up).collect();
-        let mut parsed = VecDeque::new();
-        for (index, migration) in self.input.change.iter().enumerate() {
-            self.file(index, migration);
-            if parsed.is_empty() {
-                let rest = &ups[index..];
-                parsed.extend(ahead::parse(&rest[..ahead::batch(rest)]));
+        let change = self.input.change;
+        let ups: Vec<&Section> = change.iter().map(|migration| &migration.up).collect();
+        ahead::parsed(&ups, |parsed| {
+            for (index, migration) in change.iter().enumerate() {
+                self.file(index, migration);
+                let facts = self.section(index, migration, Direction::Up, parsed);
+                self.out.facts.push(facts);
             }
-            let facts = self.section(index, migration, Direction::Up, parsed.pop_front().flatten());
-            self.out.facts.push(facts);
-        }
+        });
         self.out.partitions = self.partitions();
         self.out.tables = changed_tables(&before, &self.catalog);
         self.change(&before);
         self.units.clear();
-        for (index, migration) in self.input.change.iter().enumerate().rev() {
-            self.section(index, migration, Direction::Down, None);
-        }
+        let downs: Vec<&Section> =
+            change.iter().rev().filter_map(|migration| migration.section(Direction::Down)).collect();
+        ahead::parsed(&downs, |parsed| {
+            for (index, migration) in change.iter().enumerate().rev() {
+                self.section(index, migration, Direction::Down, parsed);
+            }
+        });
         self.out
     }
 
     /// Older migrations are read for what they leave behind, never reported on.
     fn read_history(&mut self) {
-        let mut rest = self.input.history;
-        while !rest.is_empty() {
-            let sections: Vec<&Section> = rest.iter().map(|migration| &migration.up).collect();
-            let (batch, later) = rest.split_at(ahead::batch(&sections));
-            for (migration, parsed) in batch.iter().zip(ahead::parse(&sections[..batch.len()])) {
-                self.read_migration(migration, parsed);
-            }
-            rest = later;
-        }
+        let history = self.input.history;
+        let sections: Vec<&Section> = history.iter().map(|migration| &migration.up).collect();
+        ahead::parsed(&sections, |parsed| {
+            history.iter().for_each(|migration| self.read_migration(migration, parsed));
+        });
         self.catalog.forget_births();
         self.catalog.keep_to_config(self.input.config);
     }
 
-    fn read_migration(&mut self, migration: &Migration, parsed: Option<Parsed>) {
+    fn read_migration(&mut self, migration: &Migration, parsed: &mut dyn Iterator<Item = Parsed>) {
         self.catalog.has_history = true;
         let mut session = self.open_session(migration, Direction::Up);
-        let mut parsed = parsed.map(Vec::into_iter);
-        for piece in migration.up.cut.statements() {
+        for (piece, nodes) in migration.up.cut.statements().zip(parsed) {
             let text = &migration.up.sql[piece.body.clone()];
-            let nodes = parsed.as_mut().and_then(Iterator::next).unwrap_or_else(|| sql::parse(text));
             let Ok(nodes) = nodes else {
                 self.catalog.blind = true;
                 continue;
@@ -165,11 +163,16 @@ impl<'a> Run<'a> {
         self.transactions += 1;
         // Each file has a session of its own.
         self.catalog.forget_temporary();
-        Session::new(Transaction {
+        let mut session = Session::new(Transaction {
             number: self.transactions,
             runner: !migration.transaction_off_in(direction),
             ..Transaction::default()
-        })
+        });
+        let text = migration.section(direction).map_or("", |section| &section.sql);
+        if !["rollback", "abort"].iter().any(|word| sql::contains_ignoring_case(text, word)) {
+            session.never_goes_back();
+        }
+        session
     }
 
     fn file(&mut self, index: usize, migration: &'a Migration) {
@@ -195,14 +198,14 @@ impl<'a> Run<'a> {
         index: usize,
         migration: &'a Migration,
         direction: Direction,
-        parsed: Option<Parsed>,
+        parsed: &mut dyn Iterator<Item = Parsed>,
     ) -> Vec<Facts> {
         let Some(section) = migration.section(direction) else { return Vec::new() };
         let mut session = self.open_session(migration, direction);
         let outside = outside(migration, section);
+        self.later = Later::default();
         let mut facts = Vec::new();
-        let mut parsed = parsed.map(Vec::into_iter);
-        for (number, piece) in section.cut.statements().enumerate() {
+        for (number, (piece, nodes)) in section.cut.statements().zip(parsed).enumerate() {
             let was_open = session.transaction.is_open();
             if let Some(outside) = outside.get(number) {
                 session.step(!outside);
@@ -215,7 +218,7 @@ impl<'a> Run<'a> {
             let transaction = session.transaction.number;
             let at = At { file: index, direction, statement: number + 1, transaction };
             let text = &section.sql[piece.body.clone()];
-            match parsed.as_mut().and_then(Iterator::next).unwrap_or_else(|| sql::parse(text)) {
+            match nodes {
                 Ok(nodes) => {
                     for node in nodes.into_iter().filter_map(|node| node.node) {
                         let span = piece.body.clone();
@@ -249,12 +252,15 @@ impl<'a> Run<'a> {
     /// One top-level statement: the rules see it, then what runs inside it; then the model moves on.
     fn statement(&mut self, migration: &'a Migration, unit: Unit, session: &mut Session) -> Facts {
         let claims = self.look(migration, &unit, session);
-        let facts = Facts { statement: unit.at.statement, kind: sql::kind(&unit.node), claims };
-        for inner in self.inside(&unit, session) {
+        let kind = sql::kind(&unit.node);
+        let inside = self.inside(&unit, session);
+        // What ran inside may have made or dropped what the statement itself locks.
+        let alone = inside.is_empty();
+        for inner in inside {
             match inner {
                 Inside::Unit(inner) => {
-                    self.look(migration, &inner, session);
-                    self.advance(*inner, session);
+                    let claims = self.look(migration, &inner, session);
+                    self.advance(*inner, &claims, session);
                 }
                 Inside::Opaque(why) => {
                     let message = format!("{why}: what it runs was not checked");
@@ -263,8 +269,10 @@ impl<'a> Run<'a> {
                 }
             }
         }
-        self.advance(unit, session);
-        facts
+        let after = if alone { None } else { Some(claims_of(&unit.node, &self.catalog, session)) };
+        let statement = unit.at.statement;
+        self.advance(unit, after.as_ref().unwrap_or(&claims), session);
+        Facts { statement, kind, claims }
     }
 
     /// What a DO block or a called routine runs.
@@ -285,7 +293,7 @@ impl<'a> Run<'a> {
     }
 
     fn look(&mut self, migration: &'a Migration, unit: &Unit, session: &Session) -> Vec<Claim> {
-        let claims = claims(&unit.node, &self.catalog, session);
+        let claims = claims_of(&unit.node, &self.catalog, session);
         let context = Context {
             unit,
             node: &unit.node,
@@ -298,6 +306,7 @@ impl<'a> Run<'a> {
             config: self.input.config,
             pg: self.input.pg,
             wrapped: session.transaction.runner,
+            later: &self.later,
         };
         for (rule, check) in checks() {
             if let Check::Statement(check) = check {
@@ -315,8 +324,8 @@ impl<'a> Run<'a> {
         claims
     }
 
-    fn advance(&mut self, mut unit: Unit, session: &mut Session) {
-        self.catalog.apply(&unit, session);
+    fn advance(&mut self, mut unit: Unit, claims: &[Claim], session: &mut Session) {
+        self.catalog.apply_claimed(&unit, claims, session);
         // No rule asks later what was inserted, and a dump's rows would otherwise all be in memory at once.
         if let NodeEnum::InsertStmt(insert) = &mut unit.node {
             insert.select_stmt = None;
@@ -380,9 +389,7 @@ fn outside(migration: &Migration, section: &Section) -> Vec<bool> {
         "discard",
     ];
     let off = migration.transaction_off_in(section.direction);
-    let text = section.sql.to_ascii_lowercase();
-    let spaced = text.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
-    if off || !WORDS.iter().any(|word| spaced.contains(word)) {
+    if off || !WORDS.iter().any(|word| sql::contains_ignoring_case(&section.sql, word)) {
         return Vec::new();
     }
     // A file that uses the label it adds is carried out step by step; it is judged as if it were not,

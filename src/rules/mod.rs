@@ -31,7 +31,7 @@ mod traced;
 mod weigh;
 
 pub(crate) use catalog::ALL;
-pub(crate) use context::{Base, ChangeContext, Context, FileContext};
+pub(crate) use context::{Base, ChangeContext, Context, FileContext, Later};
 pub(crate) use engine::{Facts, Input};
 pub(crate) use judge::{Judged, judge};
 pub(crate) use levels::is_checked;

@@ -12,6 +12,7 @@ mod objects;
 mod picture;
 mod platform;
 mod proof;
+mod relations;
 mod resolve;
 mod retype;
 mod session;
@@ -32,6 +33,7 @@ pub(crate) use objects::{
 };
 pub(crate) use picture::{ColumnPicture, Fate, TablePicture, changed_tables};
 pub(crate) use proof::{not_null_proven, proves_not_null};
+use relations::Relations;
 pub(crate) use session::{Session, Transaction};
 pub(crate) use types::{ColumnType, TypeChange, serial_type};
 pub(crate) use unit::{At, Nesting, Unit};
@@ -70,7 +72,7 @@ impl std::fmt::Display for QName {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Catalog {
     /// Tables, views, materialized views, foreign tables, sequences, composite types.
-    pub(crate) relations: BTreeMap<QName, Relation>,
+    pub(crate) relations: Relations,
     /// Enums, domains, ranges, and other types.
     pub(crate) types: BTreeMap<QName, TypeDef>,
     /// Functions, procedures and aggregates; overloads side by side.
@@ -95,6 +97,8 @@ pub(crate) struct Catalog {
     pub(crate) blind: bool,
     /// The database that Postgres' default `TimeZone` is UTC in, as on Supabase.
     pub(crate) timezone: String,
+    /// Where the change last added a label to an enum.
+    pub(crate) label_added: Option<At>,
     /// Name of every index there has ever been → the relation that it was last seen on. Tables move,
     /// so this only says where to look first, and which names need not be looked for.
     index_tables: HashMap<String, QName>,
@@ -147,7 +151,8 @@ impl Catalog {
     pub(crate) fn index(&self, name: &QName) -> Option<(&Relation, &Index)> {
         let found = |relation: &'_ Relation| relation.indexes.iter().position(|index| index.name == *name);
         let Some(last) = self.index_tables.get(&name.name) else {
-            debug_assert!(!self.relations.values().any(|it| found(it).is_some()), "{name} is not noted");
+            #[cfg(test)]
+            assert!(!self.relations.values().any(|it| found(it).is_some()), "{name} is not noted");
             return None;
         };
         let noted = self.relations.get(last).filter(|relation| found(relation).is_some());
@@ -164,7 +169,7 @@ impl Catalog {
     /// Partitions of a table, all levels down.
     pub(crate) fn partitions(&self, parent: &QName) -> Vec<&Relation> {
         let mut found = Vec::new();
-        for relation in self.relations.values() {
+        for relation in self.relations.speaking_of(parent) {
             if relation.partition_of.as_ref() == Some(parent) {
                 found.push(relation);
                 found.extend(self.partitions(&relation.name));
@@ -176,14 +181,14 @@ impl Catalog {
     /// The DEFAULT partition of a table.
     pub(crate) fn default_partition(&self, parent: &QName) -> Option<&Relation> {
         self.relations
-            .values()
+            .speaking_of(parent)
             .find(|relation| relation.partition_of.as_ref() == Some(parent) && relation.is_default_partition)
     }
 
     /// Foreign keys that point at a relation: (the table that has it, the constraint).
     pub(crate) fn referencing(&self, target: &QName) -> Vec<(&Relation, &Constraint)> {
         self.relations
-            .values()
+            .speaking_of(target)
             .flat_map(|relation| relation.constraints.iter().map(move |constraint| (relation, constraint)))
             .filter(|(_, constraint)| {
                 matches!(&constraint.kind, ConstraintKind::Foreign { target: other, .. } if other == target)
@@ -195,12 +200,21 @@ impl Catalog {
 impl Catalog {
     /// What a session takes with it when it ends.
     pub(crate) fn forget_temporary(&mut self) {
-        self.relations.retain(|name, relation| !name.is_temporary() && !relation.temporary);
-        self.dropped.retain(|name| !name.is_temporary());
+        let first = QName::new("pg_temp", "");
+        let temporary = |name: &&QName| name.is_temporary();
+        let made = self.relations.range(&first..).map(|(name, _)| name).take_while(temporary);
+        for name in made.cloned().collect::<Vec<_>>() {
+            self.relations.remove(&name);
+        }
+        let dropped = self.dropped.range(&first..).take_while(temporary);
+        for name in dropped.cloned().collect::<Vec<_>>() {
+            self.dropped.remove(&name);
+        }
     }
 
     /// Makes everything that exists "there before": called once the history has been read.
     pub(crate) fn forget_births(&mut self) {
+        self.label_added = None;
         for relation in self.relations.values_mut() {
             relation.born = None;
             relation.secured = None;

@@ -34,6 +34,8 @@ pub(crate) struct Session {
     lasting: Option<Box<Session>>,
     /// States to go back to: the first is that at BEGIN, the others are savepoints.
     marks: Vec<Mark>,
+    /// Nothing rolls back: the model need not be kept at each BEGIN.
+    goes_on: bool,
 }
 
 /// What ROLLBACK brings back.
@@ -42,7 +44,8 @@ struct Mark {
     /// Of the savepoint; empty for the transaction itself.
     name: String,
     session: Box<Session>,
-    catalog: Arc<Catalog>,
+    /// `None`: nobody will ask for it.
+    catalog: Option<Arc<Catalog>>,
 }
 
 /// `"$user"` names no schema on Supabase.
@@ -64,11 +67,18 @@ impl Session {
             transaction,
             lasting: None,
             marks: Vec::new(),
+            goes_on: false,
         };
         if session.transaction.is_open() {
             session.lasting = Some(Box::new(session.clone()));
         }
         session
+    }
+
+    /// Says that no statement of the session will roll back: a copy of a large model at each BEGIN would
+    /// take most of a check.
+    pub(crate) fn never_goes_back(&mut self) {
+        self.goes_on = true;
     }
 
     /// The settings alone, for keeping.
@@ -173,7 +183,7 @@ impl Session {
         let catalog = match self.marks.first().cloned() {
             Some(mark) if mark.name.is_empty() => {
                 self.restore(*mark.session);
-                Some(mark.catalog)
+                mark.catalog
             }
             _ => None,
         };
@@ -195,7 +205,8 @@ impl Session {
     /// `SAVEPOINT name`.
     pub(super) fn mark(&mut self, name: String, catalog: &Catalog) {
         let session = Box::new(Self { marks: Vec::new(), ..self.clone() });
-        self.marks.push(Mark { name, session, catalog: Arc::new(catalog.clone()) });
+        let catalog = (!self.goes_on).then(|| Arc::new(catalog.clone()));
+        self.marks.push(Mark { name, session, catalog });
     }
 
     /// `ROLLBACK TO name`: the savepoint itself stays, later ones go, and so do locks taken since.
@@ -206,7 +217,7 @@ impl Session {
         self.transaction.held = mark.session.transaction.held.clone();
         self.lasting.clone_from(&mark.session.lasting);
         self.restore(*mark.session);
-        Some(mark.catalog)
+        mark.catalog
     }
 
     /// `RELEASE name`.

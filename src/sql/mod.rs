@@ -4,6 +4,7 @@ pub(crate) mod ast;
 mod cut;
 mod kind;
 mod newer;
+mod parallel;
 mod parse;
 mod position;
 mod quote;
@@ -13,9 +14,9 @@ mod walk;
 pub(crate) use cut::{Comment, Cut, Piece, PieceKind, Unclosed, cut};
 pub(crate) use kind::kind;
 pub(crate) use newer::{Newer, newer_than};
+pub(crate) use parallel::{WORTHWHILE, in_order, with_large_stack};
 pub(crate) use parse::{
-    SyntaxError, deparse, expression_text, identifiers, parse, parse_plpgsql, tokens_equal, type_text,
-    with_large_stack,
+    SyntaxError, contains_ignoring_case, deparse, expression_text, long_identifiers, parse, parse_plpgsql, tokens_equal, type_text,
 };
 pub(crate) use position::Lines;
 pub(crate) use quote::{ident, literal, qualified};

@@ -62,6 +62,16 @@ pub(crate) fn type_text(name: &super::ast::TypeName) -> Option<String> {
     text.strip_prefix("NULL::").map(str::to_owned)
 }
 
+/// Whether a word (in lower case) stands in a text, in whatever case.
+pub(crate) fn contains_ignoring_case(text: &str, word: &str) -> bool {
+    let (text, word) = (text.as_bytes(), word.as_bytes());
+    let Some(first) = word.first() else { return true };
+    let starts = text.len().checked_sub(word.len() - 1).map_or(&text[..0], |end| &text[..end]);
+    starts.iter().enumerate().any(|(at, byte)| {
+        byte.to_ascii_lowercase() == *first && text[at..at + word.len()].eq_ignore_ascii_case(word)
+    })
+}
+
 /// Whether two texts are the same to Postgres' lexer, comments and white space aside.
 pub(crate) fn tokens_equal(a: &str, b: &str) -> bool {
     fn tokens(text: &str) -> Option<Vec<&str>> {
@@ -78,13 +88,29 @@ pub(crate) fn tokens_equal(a: &str, b: &str) -> bool {
     matches!((tokens(a), tokens(b)), (Some(a), Some(b)) if a == b)
 }
 
-/// The identifiers of a text as they are written, quotes removed and nothing cut off.
-pub(crate) fn identifiers(text: &str) -> Vec<(Range<usize>, String)> {
+/// The identifiers of a text that have more than `bytes` bytes, as they are written: quotes removed and
+/// nothing cut off.
+pub(crate) fn long_identifiers(text: &str, bytes: usize) -> Vec<(Range<usize>, String)> {
     const IDENT: i32 = super::ast::Token::Ident as i32;
+    // Asking the lexer takes as long as parsing.
+    if !may_hold_longer(text, bytes) {
+        return Vec::new();
+    }
     let Ok(scanned) = pg_query::scan(text) else { return Vec::new() };
     let spans = scanned.tokens.iter().filter(|token| token.token == IDENT);
     let spans = spans.map(|token| token.start as usize..token.end as usize);
-    spans.filter_map(|span| Some((span.clone(), unquoted(text.get(span)?)))).collect()
+    let names = spans.filter_map(|span| Some((span.clone(), unquoted(text.get(span)?))));
+    names.filter(|(_, name)| name.len() > bytes).collect()
+}
+
+/// Whether a run of a name's characters, or what stands between two quotes, is longer than that.
+fn may_hold_longer(text: &str, bytes: usize) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$') || !byte.is_ascii();
+    let longer = |part: &[u8]| part.len() > bytes;
+    let quoted = text.find('"').zip(text.rfind('"')).map_or("", |(first, last)| &text[first..last]);
+    text.as_bytes().split(|byte| !plain(*byte)).any(longer)
+        || quoted.contains("\"\"")
+        || quoted.as_bytes().split(|byte| *byte == b'"').any(longer)
 }
 
 fn unquoted(text: &str) -> String {
@@ -92,23 +118,6 @@ fn unquoted(text: &str) -> String {
         Some(inner) => inner.replace("\"\"", "\""),
         None => text.to_owned(),
     }
-}
-
-/// Runs `work` where a deep tree cannot overflow the stack.
-///
-/// libpg_query itself gives up ("stack depth limit exceeded") long before this is used up.
-pub(crate) fn with_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    const STACK: usize = 1 << 30;
-    std::thread::scope(|scope| {
-        let worker =
-            std::thread::Builder::new().name("parser".into()).stack_size(STACK).spawn_scoped(scope, work);
-        match worker.map(|handle| handle.join()) {
-            Ok(Ok(value)) => value,
-            Ok(Err(panic)) => std::panic::resume_unwind(panic),
-            // Address space is all that the size costs; a machine that refuses it can do nothing else either.
-            Err(error) => panic!("cannot start the parser's thread: {error}"),
-        }
-    })
 }
 
 fn message_of(error: &pg_query::Error) -> String {
@@ -158,6 +167,7 @@ fn error_span(text: &str, message: &str) -> Range<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sql::with_large_stack;
 
     fn error_at(text: &str) -> (String, String) {
         let error = parse(text).unwrap_err();
@@ -195,6 +205,18 @@ mod tests {
         assert_eq!(expression_text(&value(0)).unwrap(), "lower(a) || 'x'");
         let Some(NodeEnum::TypeCast(cast)) = value(1).node else { panic!() };
         assert_eq!(type_text(&cast.type_name.unwrap()).unwrap(), "numeric(10, 2)");
+    }
+
+    #[test]
+    fn finds_long_names() {
+        let long = |text: &str| {
+            let names = long_identifiers(text, 5).into_iter().map(|(_, name)| name);
+            names.collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(long("select abcdef, abcde, 'a long text'"), "abcdef");
+        assert_eq!(long("select \"a b c d\", \"a\" , \"\", \"b\""), "a b c d");
+        assert_eq!(long("select \"a\"\"b\"\"cd\""), "a\"b\"cd");
+        assert_eq!(long("select \"жжж\", жжж, жж"), "жжж жжж");
     }
 
     #[test]

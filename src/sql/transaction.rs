@@ -10,7 +10,8 @@ use super::{
         ObjectType, ReindexObjectType, TransactionStmt, TransactionStmtKind, name as name_of, strings,
     },
     cut::{Cut, Piece},
-    parse::{parse, with_large_stack},
+    parallel::with_large_stack,
+    parse::{contains_ignoring_case, parse},
     quote::literal,
 };
 
@@ -63,10 +64,14 @@ impl Outside {
 pub(crate) fn modes(sql: &str, cut: &Cut, transaction_off: bool) -> Vec<Option<Outside>> {
     let pieces: Vec<&Piece> = cut.statements().collect();
     let texts: Vec<&str> = pieces.iter().map(|piece| &sql[piece.body.clone()]).collect();
+    let mut texts_that_matter = texts.iter().map(|text| may_matter(text, transaction_off));
+    if !texts_that_matter.any(|matters| matters) && !transaction_off {
+        return texts.iter().map(|_| None).collect();
+    }
     with_large_stack(|| {
         let nodes: Vec<Option<NodeEnum>> = texts
             .iter()
-            .map(|text| match may_matter(text) {
+            .map(|text| match may_matter(text, transaction_off) {
                 true => parse(text).ok().and_then(|nodes| nodes.into_iter().next()?.node),
                 false => None,
             })
@@ -99,7 +104,7 @@ pub(crate) fn modes(sql: &str, cut: &Cut, transaction_off: bool) -> Vec<Option<O
 }
 
 /// Whether the kind of a statement can decide how it runs: only then it is worth parsing.
-fn may_matter(text: &str) -> bool {
+fn may_matter(text: &str, transaction_off: bool) -> bool {
     const HARMLESS: &[&str] = &[
         "insert", "update", "delete", "select", "comment", "grant", "revoke", "set", "with", "truncate",
         "values", "refresh",
@@ -120,12 +125,17 @@ fn may_matter(text: &str) -> bool {
         |text: &str| text.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default().to_lowercase();
     let first = word(text);
     let second = || word(text[first.len()..].trim_start());
+    let concurrent = || contains_ignoring_case(text, "concurrently");
     let harmless = match first.as_str() {
-        "create" | "drop" => HARMLESS_OBJECTS.contains(&second().as_str()),
-        "alter" => match second().as_str() {
-            "table" => !text.as_bytes().windows(12).any(|word| word.eq_ignore_ascii_case(b"concurrently")),
+        "create" | "drop" => match second().as_str() {
+            "index" | "unique" => !concurrent(),
             other => HARMLESS_OBJECTS.contains(&other),
         },
+        "alter" => match second().as_str() {
+            "table" => !concurrent(),
+            other => HARMLESS_OBJECTS.contains(&other),
+        },
+        "do" | "call" => !transaction_off,
         first => HARMLESS.contains(&first),
     };
     !harmless

@@ -186,7 +186,7 @@ fn relatives(name: &Name, context: &Context<'_>) -> Option<Vec<String>> {
     }
     let doomed: Vec<QName> = common::rest_of_transaction(context, None)
         .iter()
-        .flat_map(names::dropped)
+        .flat_map(|node| names::dropped(node))
         .map(|(_, name)| context.catalog.resolve(&name, context.session))
         .collect();
     let keys = keys
@@ -238,7 +238,7 @@ fn dependents(name: &Name, context: &Context<'_>) -> Vec<String> {
     let views = context
         .catalog
         .relations
-        .values()
+        .speaking_of(&target)
         .filter(|relation| relation.reads.contains(&target))
         .map(|view| format!("view `{}`", view.name));
     keys.chain(views).collect()

@@ -254,7 +254,7 @@ fn is_added_here(context: &Context<'_>, table: &QName, gone: &Gone<'_>, commands
             _ => false,
         }
     });
-    let by_index = rest.iter().any(|node| match node {
+    let by_index = rest.iter().any(|node| match &**node {
         NodeEnum::IndexStmt(index) if index.unique && index.where_clause.is_none() => {
             let on_table = index.relation.as_ref().is_some_and(|range| context.resolve(range) == *table);
             let columns: Option<Vec<String>> = common::key_columns(index).into_iter().collect();

@@ -76,6 +76,9 @@ fn added_here(context: &Context<'_>) -> Vec<New> {
         return Vec::new();
     }
     let here = |at: &Option<At>| at.is_some_and(|at| at.transaction == context.at().transaction);
+    if !here(&context.catalog.label_added) {
+        return Vec::new();
+    }
     let mut found = Vec::new();
     for ty in context.catalog.types.values() {
         let TypeKind::Enum { labels } = &ty.kind else { continue };

@@ -111,6 +111,9 @@ const PREFIXES: &[(&str, usize, &str)] = &[
 /// What kinds of secrets stand in a text.
 fn found(text: &str) -> Vec<&'static str> {
     let mut kinds = Vec::new();
+    if !is_suspect(text) {
+        return kinds;
+    }
     for (prefix, length, kind) in PREFIXES {
         if after(text, prefix).any(|rest| token(rest).len() >= *length) {
             kinds.push(*kind);
@@ -153,6 +156,27 @@ fn found(text: &str) -> Vec<&'static str> {
         }
     }
     kinds
+}
+
+/// Whether anything stands in the text that a kind of secret begins with: one look, where [`found`] takes
+/// one for each kind.
+fn is_suspect(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let mut before = b' ';
+    bytes.iter().enumerate().any(|(at, byte)| {
+        let begins_word = !(before.is_ascii_alphanumeric() || before == b'_');
+        before = *byte;
+        let rest = &bytes[at..];
+        match byte {
+            b':' => rest.starts_with(b"://"),
+            b'-' => rest.starts_with(b"-----BEGIN "),
+            _ if !begins_word => false,
+            b'v' | b'V' => rest.get(..6).is_some_and(|word| word.eq_ignore_ascii_case(b"vault.")),
+            b'e' => rest.starts_with(b"eyJ"),
+            b'B' => rest.starts_with(b"Bearer "),
+            _ => PREFIXES.iter().any(|(prefix, ..)| rest.starts_with(prefix.as_bytes())),
+        }
+    })
 }
 
 /// What follows each occurrence of a prefix that does not stand in the middle of a word.

@@ -38,13 +38,10 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     if context.unit.nesting != Nesting::Top {
         return;
     }
-    for (span, name) in sql::identifiers(&context.unit.text) {
-        if name.len() > MAX_BYTES {
-            let start = context.unit.span.start;
-            let cut: String = cut(&name).to_owned();
-            let message = format!("`{name}` has {} bytes; Postgres cuts it to `{cut}`", name.len());
-            sink.report_at(context.at(), start + span.start..start + span.end, message);
-        }
+    for (span, name) in sql::long_identifiers(&context.unit.text, MAX_BYTES) {
+        let start = context.unit.span.start;
+        let message = format!("`{name}` has {} bytes; Postgres cuts it to `{}`", name.len(), cut(&name));
+        sink.report_at(context.at(), start + span.start..start + span.end, message);
     }
 }
 

@@ -108,7 +108,7 @@ fn judge(
         context
             .catalog
             .relations
-            .values()
+            .speaking_of(parent)
             .filter(|other| other.partition_of.as_ref() == Some(parent) && other.name != *child)
             .find(|other| bounds::of(other).is_some_and(|theirs| bounds::overlap(theirs, bound)))
             .map(|other| format!("the bound overlaps that of `{}`", other.name))

@@ -84,13 +84,12 @@ fn said_of_an_index_before(context: &Context<'_>, table: &QName, taken: At) -> b
     };
     matches!(context.node, NodeEnum::IndexStmt(_))
         && context.session.transaction.held.contains_key(table)
-        && context.before.iter().rev().any(|unit| {
-            unit.at.transaction == at.transaction
-                && unit.at.direction == at.direction
-                && unit.at.statement > taken.statement
-                && unit.at.statement < at.statement
-                && builds(unit)
-        })
+        && context
+            .before
+            .iter()
+            .rev()
+            .take_while(|unit| unit.at.transaction == at.transaction && unit.at.statement > taken.statement)
+            .any(|unit| unit.at.statement < at.statement && builds(unit))
 }
 
 /// What takes long, if anything does, and the table that it works on.

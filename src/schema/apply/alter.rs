@@ -69,7 +69,7 @@ impl Change<'_> {
         let children: Vec<QName> = self
             .catalog
             .relations
-            .values()
+            .speaking_of(table)
             .filter(|other| other.partition_of.as_ref() == Some(table) || other.inherits.contains(table))
             .map(|child| child.name.clone())
             .collect();
@@ -138,10 +138,7 @@ impl Change<'_> {
             }
             T::AtDropIdentity => {
                 with_column(relation, name, |column| column.identity = None);
-                let table = relation.name.clone();
-                self.catalog
-                    .relations
-                    .retain(|_, other| other.owned_by.as_ref() != Some(&(table.clone(), name.to_owned())));
+                self.forget_sequences(&relation.name, name);
             }
             T::AtAddConstraint => {
                 if let Some(NodeEnum::Constraint(written)) =

@@ -95,9 +95,6 @@ impl Change<'_> {
                     relation.constraints.iter().any(|constraint| constraint.name == *owner)
                 })
         });
-        let table = relation.name.clone();
-        self.catalog.relations.retain(|_, other| {
-            other.owned_by.as_ref().is_none_or(|(owner, owned)| *owner != table || owned != column)
-        });
+        self.forget_sequences(&relation.name, column);
     }
 }

@@ -87,7 +87,7 @@ impl Change<'_> {
             let children: Vec<QName> = self
                 .catalog
                 .relations
-                .values()
+                .speaking_of(name)
                 .filter(|other| other.inherits.contains(name))
                 .map(|child| child.name.clone())
                 .collect();
@@ -106,7 +106,7 @@ impl Change<'_> {
         let sequences: Vec<QName> = self
             .catalog
             .relations
-            .values()
+            .speaking_of(name)
             .filter(|other| owned(&other.name, &other.owned_by))
             .map(|sequence| sequence.name.clone())
             .collect();
@@ -119,8 +119,19 @@ impl Change<'_> {
         }
     }
 
+    /// Takes the sequences of one column out of the model.
+    pub(super) fn forget_sequences(&mut self, table: &QName, column: &str) {
+        for name in self.catalog.relations.names_speaking_of(table) {
+            let owner = self.catalog.relation(&name).and_then(|sequence| sequence.owned_by.as_ref());
+            if owner.is_some_and(|(owner, owned)| owner == table && owned == column) {
+                self.catalog.relations.remove(&name);
+            }
+        }
+    }
+
     pub(super) fn drop_foreign_keys_to(&mut self, name: &QName) {
-        for relation in self.catalog.relations.values_mut() {
+        for other in self.catalog.relations.names_speaking_of(name) {
+            let Some(relation) = self.catalog.relations.get_mut(&other) else { continue };
             relation.constraints.retain(
                 |constraint| !matches!(&constraint.kind, ConstraintKind::Foreign { target, .. } if target == name),
             );
@@ -132,7 +143,7 @@ impl Change<'_> {
         let readers: Vec<QName> = self
             .catalog
             .relations
-            .values()
+            .speaking_of(name)
             .filter(|view| matches!(view.kind, RelationKind::View | RelationKind::MaterializedView))
             .filter(|view| view.reads.contains(name))
             .filter(|view| column.is_none_or(|column| mentions(view.query.as_deref(), column)))

@@ -26,7 +26,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use super::{At, Catalog, Extension, Grantee, Nesting, QName, Relation, RelationKind, Session, Unit};
+use super::{At, Catalog, Claim, Extension, Grantee, Nesting, QName, Relation, RelationKind, Session, Unit};
 use crate::sql::ast::{
     self, CreateExtensionStmt, CreateSchemaStmt, DefElem, Node, NodeEnum, ObjectType, RangeVar, RoleSpec,
     RoleSpecType, a_const,
@@ -35,7 +35,13 @@ use crate::sql::ast::{
 impl Catalog {
     /// Applies one statement to the model and the session: with it, the locks that it takes.
     pub(crate) fn apply(&mut self, unit: &Unit, session: &mut Session) {
-        self.hold(unit, session);
+        let claims = super::claims(&unit.node, self, session);
+        self.apply_claimed(unit, &claims, session);
+    }
+
+    /// As [`Self::apply`], where the locks are known already.
+    pub(crate) fn apply_claimed(&mut self, unit: &Unit, claims: &[Claim], session: &mut Session) {
+        hold(unit, claims, session);
         let moved = self.moved(&unit.node, session);
         if self.apply_settings(unit, session) {
             return;
@@ -47,6 +53,8 @@ impl Catalog {
             guarded: unit.nesting == Nesting::Body { conditional: true },
         };
         change.statement(&unit.node);
+        #[cfg(test)]
+        assert!(self.relations.are_noted(), "after {}", unit.text);
         // A lock stays on the table under its new name.
         if let Some((from, to)) = moved
             && let Some(held) = session.transaction.held.remove(&from)
@@ -79,18 +87,6 @@ impl Catalog {
         Some((from, to))
     }
 
-    /// Remembers the locks that the statement takes, to the end of the transaction.
-    fn hold(&self, unit: &Unit, session: &mut Session) {
-        for claim in super::claims(&unit.node, self, session) {
-            if claim.existed {
-                let held = session.transaction.held.entry(claim.relation).or_insert((claim.mode, unit.at));
-                if claim.mode > held.0 {
-                    *held = (claim.mode, unit.at);
-                }
-            }
-        }
-    }
-
     /// Transaction control and settings; false where the statement is none of these.
     fn apply_settings(&mut self, unit: &Unit, session: &mut Session) -> bool {
         match &unit.node {
@@ -104,6 +100,17 @@ impl Catalog {
             _ => return false,
         }
         true
+    }
+}
+
+/// Remembers the locks that the statement takes, to the end of the transaction.
+fn hold(unit: &Unit, claims: &[Claim], session: &mut Session) {
+    for claim in claims.iter().filter(|claim| claim.existed) {
+        let held = &mut session.transaction.held;
+        let held = held.entry(claim.relation.clone()).or_insert((claim.mode, unit.at));
+        if claim.mode > held.0 {
+            *held = (claim.mode, unit.at);
+        }
     }
 }
 

@@ -139,7 +139,10 @@ impl Change<'_> {
         let swap = |names: &mut Vec<String>| {
             names.iter_mut().filter(|name| *name == old).for_each(|name| new.clone_into(name));
         };
-        for relation in self.catalog.relations.values_mut() {
+        let mut speakers = self.catalog.relations.names_speaking_of(table);
+        speakers.push(table.clone());
+        for name in speakers {
+            let Some(relation) = self.catalog.relations.get_mut(&name) else { continue };
             let same = relation.name == *table
                 || relation.partition_of.as_ref() == Some(table)
                 || relation.inherits.contains(table);
@@ -212,7 +215,7 @@ impl Change<'_> {
             let owned: Vec<QName> = self
                 .catalog
                 .relations
-                .values()
+                .speaking_of(&to)
                 .filter(|other| other.owned_by.as_ref().is_some_and(|(table, _)| *table == to))
                 .map(|sequence| sequence.name.clone())
                 .collect();
@@ -230,7 +233,8 @@ impl Change<'_> {
                 name.clone_from(to);
             }
         };
-        for other in self.catalog.relations.values_mut() {
+        for name in self.catalog.relations.names_speaking_of(from) {
+            let Some(mut other) = self.catalog.relations.remove(&name) else { continue };
             other.partition_of.iter_mut().for_each(turn);
             other.inherits.iter_mut().for_each(turn);
             other.owned_by.iter_mut().for_each(|(table, _)| turn(table));
@@ -242,6 +246,7 @@ impl Change<'_> {
                     turn(target);
                 }
             }
+            self.catalog.relations.insert(name, other);
         }
         self.catalog.publications.values_mut().flatten().for_each(turn);
     }

@@ -23,8 +23,9 @@ impl Change<'_> {
             return;
         }
         let owner = self.owner_of(&alter.options);
-        if let Some(sequence) = self.catalog.relations.get_mut(&name) {
+        if let Some(mut sequence) = self.catalog.relations.remove(&name) {
             sequence.owned_by = owner;
+            self.catalog.relations.insert(name, sequence);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::schema::{At, Catalog, Session};
+use crate::schema::{At, Catalog, QName, Session};
 use crate::sql::ast::{
     self, DiscardMode, DiscardStmt, NodeEnum, NodeRef, TransactionStmt, TransactionStmtKind, VariableSetKind,
     VariableSetStmt,
@@ -40,7 +40,10 @@ impl Catalog {
 
     pub(super) fn discard(&mut self, statement: &DiscardStmt, session: &mut Session, at: At) {
         if matches!(statement.target(), DiscardMode::DiscardAll | DiscardMode::DiscardTemp) {
-            self.relations.retain(|name, _| !name.is_temporary());
+            let temporary: Vec<QName> = self.relations.keys().filter(|it| it.is_temporary()).cloned().collect();
+            temporary.iter().for_each(|name| {
+                self.relations.remove(name);
+            });
         }
         if statement.target() == DiscardMode::DiscardAll {
             session.reset_all();

@@ -55,6 +55,7 @@ impl Change<'_> {
         let neighbor = labels.iter().position(|(label, _)| *label == alter.new_val_neighbor);
         let place = neighbor.map_or(labels.len(), |at| at + usize::from(alter.new_val_is_after));
         labels.insert(place, (alter.new_val.clone(), Some(at)));
+        self.catalog.label_added = Some(at);
     }
 
     pub(super) fn create_domain(&mut self, create: &CreateDomainStmt) {

@@ -34,7 +34,7 @@ impl Claims<'_> {
         let children: Vec<QName> = self
             .catalog
             .relations
-            .values()
+            .speaking_of(table)
             .filter(|other| other.partition_of.as_ref() == Some(table) || other.inherits.contains(table))
             .map(|child| child.name.clone())
             .collect();

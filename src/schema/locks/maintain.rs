@@ -90,7 +90,7 @@ impl Claims<'_> {
         let readers: Vec<QName> = self
             .catalog
             .relations
-            .values()
+            .speaking_of(name)
             .filter(|view| view.reads.contains(name) && !self.found.contains_key(&view.name))
             .map(|view| view.name.clone())
             .collect();

@@ -1,0 +1,92 @@
+//! The relations of a database by name, and who speaks of whom: partitions of their parent, children of
+//! theirs, foreign keys of the other table, views of what they read, sequences of their table.
+//!
+//! With twenty thousand tables in the history, looking through all of them at each statement would be
+//! most of a check.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, btree_map},
+    ops::Deref,
+};
+
+use super::{ConstraintKind, QName, Relation};
+
+/// Reads as a map. What changes it goes through the methods here, which keep [`Self::speaking_of`] true.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Relations {
+    map: BTreeMap<QName, Relation>,
+    /// Name → relations that speak of it, or once did: where to look, not what is found there.
+    mentions: HashMap<QName, BTreeSet<QName>>,
+}
+
+impl Deref for Relations {
+    type Target = BTreeMap<QName, Relation>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.map
+    }
+}
+
+impl Relations {
+    pub(crate) fn insert(&mut self, name: QName, relation: Relation) {
+        self.note(&name, &relation);
+        self.map.insert(name, relation);
+    }
+
+    pub(crate) fn remove(&mut self, name: &QName) -> Option<Relation> {
+        self.map.remove(name)
+    }
+
+    /// To change what speaks of no other relation; a relation that is to speak of another one is taken
+    /// out and put back.
+    pub(crate) fn get_mut(&mut self, name: &QName) -> Option<&mut Relation> {
+        self.map.get_mut(name)
+    }
+
+    /// As [`Self::get_mut`].
+    pub(crate) fn values_mut(&mut self) -> btree_map::ValuesMut<'_, QName, Relation> {
+        self.map.values_mut()
+    }
+
+    /// Names of the relations that may speak of one, in order. Each has to be asked whether it still does.
+    pub(crate) fn names_speaking_of(&self, target: &QName) -> Vec<QName> {
+        self.mentions.get(target).into_iter().flatten().cloned().collect()
+    }
+
+    /// The relations that may speak of one, in order of their names. Each has to be asked whether it
+    /// still does.
+    pub(crate) fn speaking_of(&self, target: &QName) -> impl Iterator<Item = &Relation> {
+        self.mentions.get(target).into_iter().flatten().filter_map(|name| self.map.get(name))
+    }
+
+    /// Whether nobody speaks of another relation unnoted.
+    #[cfg(test)]
+    pub(crate) fn are_noted(&self) -> bool {
+        let mut anew = Self::default();
+        self.map.iter().for_each(|(name, relation)| anew.note(name, relation));
+        anew.mentions
+            .iter()
+            .all(|(target, names)| self.mentions.get(target).is_some_and(|noted| names.is_subset(noted)))
+    }
+
+    /// Notes whom a relation speaks of.
+    fn note(&mut self, name: &QName, relation: &Relation) {
+        let keys = relation.constraints.iter().filter_map(|constraint| match &constraint.kind {
+            ConstraintKind::Foreign { target, .. } => Some(target),
+            _ => None,
+        });
+        let owner = relation.owned_by.iter().map(|(table, _)| table);
+        let parents = relation.partition_of.iter().chain(&relation.inherits);
+        for target in parents.chain(keys).chain(&relation.reads).chain(owner) {
+            match self.mentions.get_mut(target) {
+                Some(speakers) if speakers.contains(name) => {}
+                Some(speakers) => {
+                    speakers.insert(name.clone());
+                }
+                None => {
+                    self.mentions.insert(target.clone(), BTreeSet::from([name.clone()]));
+                }
+            }
+        }
+    }
+}
