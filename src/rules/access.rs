@@ -185,7 +185,11 @@ impl Changed<'_> {
 }
 
 /// The policies that the change created or altered and did not drop again.
-pub(crate) fn policies<'a>(context: &ChangeContext<'a>) -> Vec<Changed<'a>> {
+pub(crate) fn policies<'c, 'a>(context: &'c ChangeContext<'a>) -> &'c [Changed<'a>] {
+    context.policies.get_or_init(|| changed_policies(context))
+}
+
+fn changed_policies<'a>(context: &ChangeContext<'a>) -> Vec<Changed<'a>> {
     let after = context.after;
     let mut found = Vec::new();
     for table in after.relations.values() {

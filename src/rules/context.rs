@@ -1,13 +1,14 @@
 //! What a rule may ask.
 
 use std::{
-    cell::RefCell,
+    cell::{OnceCell, RefCell},
     collections::{BTreeSet, HashMap},
     ops::Range,
     rc::Rc,
     sync::Arc,
 };
 
+use super::access;
 use crate::{
     config::Config,
     finding::Direction,
@@ -53,6 +54,8 @@ pub(crate) struct Context<'a> {
     pub(crate) wrapped: bool,
     /// What stands further below in the section.
     pub(crate) later: &'a Later,
+    /// The relation of an `ALTER TABLE`: half of the rules ask for it.
+    pub(crate) altered: Option<QName>,
 }
 
 /// Statements that a rule looked ahead at: the next that does finds them parsed.
@@ -114,7 +117,7 @@ impl Context<'_> {
     /// with the relation that they concern.
     pub(crate) fn alter_table(&self) -> Option<(QName, Vec<&AlterTableCmd>)> {
         let NodeEnum::AlterTableStmt(statement) = self.node else { return None };
-        let table = self.resolve(statement.relation.as_ref()?);
+        let table = self.altered.clone()?;
         let commands = statement.cmds.iter().filter_map(|node| match &node.node {
             Some(NodeEnum::AlterTableCmd(command)) => Some(&**command),
             _ => None,
@@ -166,6 +169,8 @@ pub(crate) struct ChangeContext<'a> {
     pub(crate) base: &'a Base,
     pub(crate) config: &'a Config,
     pub(crate) pg: u32,
+    /// See [`access::policies`].
+    pub(super) policies: OnceCell<Vec<access::Changed<'a>>>,
 }
 
 impl<'a> ChangeContext<'a> {

@@ -1,6 +1,7 @@
 //! Runs the rules over a change: history into the model, then each file, statement by statement.
 
 use std::{
+    cell::OnceCell,
     collections::{BTreeMap, HashMap},
     ops::Range,
     sync::Arc,
@@ -105,7 +106,7 @@ impl<'a> Run<'a> {
         self.out.partitions = self.partitions();
         self.out.tables = changed_tables(&before, &self.catalog);
         self.change(&before);
-        self.units.clear();
+        sql::drop_aside((std::mem::take(&mut self.units), before));
         let downs: Vec<&Section> =
             change.iter().rev().filter_map(|migration| migration.section(Direction::Down)).collect();
         ahead::parsed(&downs, |parsed| {
@@ -113,6 +114,7 @@ impl<'a> Run<'a> {
                 self.section(index, migration, Direction::Down, parsed);
             }
         });
+        sql::drop_aside((self.units, self.catalog));
         self.out
     }
 
@@ -307,6 +309,12 @@ impl<'a> Run<'a> {
             pg: self.input.pg,
             wrapped: session.transaction.runner,
             later: &self.later,
+            altered: match &unit.node {
+                NodeEnum::AlterTableStmt(alter) => {
+                    alter.relation.as_ref().map(|range| self.catalog.resolve_range(range, session))
+                }
+                _ => None,
+            },
         };
         for (rule, check) in checks() {
             if let Check::Statement(check) = check {
@@ -351,6 +359,7 @@ impl<'a> Run<'a> {
             base: self.input.base,
             config: self.input.config,
             pg: self.input.pg,
+            policies: OnceCell::new(),
         };
         let at = At { file: 0, direction: Direction::Up, statement: 0, transaction: 0 };
         for (rule, check) in checks() {

@@ -25,6 +25,14 @@ pub(crate) fn with_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     })
 }
 
+/// Drops what holds many trees while the caller goes on. What is left of it when the program ends need not
+/// be dropped at all.
+pub(crate) fn drop_aside<T: Send + 'static>(value: T) {
+    let thread = thread::Builder::new().name("dropper".into()).stack_size(STACK);
+    // Where no thread can be had, the closure is dropped here, with the value.
+    let _ = thread.spawn(move || drop(value));
+}
+
 /// Does `work` on each item, and gives the results to `take`, in the items' order, as they are made.
 /// With `alone`, all of it happens on this thread, each item when it is asked for.
 ///

@@ -4,8 +4,9 @@
 #[derive(Debug, Clone)]
 pub(crate) struct Lines {
     starts: Vec<usize>,
-    /// Characters before each [`STEP`]th byte: a line of a dump can be megabytes long.
-    characters: Vec<usize>,
+    /// Characters before each [`STEP`]th byte: a line of a dump can be megabytes long. `None`: each byte is
+    /// one.
+    characters: Option<Vec<usize>>,
 }
 
 const STEP: usize = 1024;
@@ -14,6 +15,9 @@ impl Lines {
     pub(crate) fn new(text: &str) -> Self {
         let mut starts = vec![0];
         starts.extend(text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1));
+        if text.is_ascii() {
+            return Self { starts, characters: None };
+        }
         let mut characters = Vec::with_capacity(text.len() / STEP + 1);
         let mut count = 0;
         for chunk in text.as_bytes().chunks(STEP) {
@@ -21,14 +25,15 @@ impl Lines {
             count += chunk.iter().filter(|byte| begins(**byte)).count();
         }
         characters.push(count);
-        Self { starts, characters }
+        Self { starts, characters: Some(characters) }
     }
 
     /// Characters of `text` before a byte offset.
     fn characters_before(&self, text: &str, offset: usize) -> usize {
+        let Some(characters) = &self.characters else { return offset };
         let step = offset / STEP;
         let rest = &text.as_bytes()[step * STEP..offset];
-        self.characters[step] + rest.iter().filter(|byte| begins(**byte)).count()
+        characters[step] + rest.iter().filter(|byte| begins(**byte)).count()
     }
 
     /// 1-based line and column (in characters) of a byte offset into `text`.
@@ -45,10 +50,11 @@ impl Lines {
     /// Byte offset of a 1-based line and column (in characters); past the end: the end.
     pub(crate) fn offset(&self, text: &str, line: usize, column: usize) -> Option<usize> {
         let before = self.characters_before(text, self.start_of(line)?) + column.checked_sub(1)?;
-        let step = self.characters.partition_point(|count| *count <= before).saturating_sub(1);
+        let Some(characters) = &self.characters else { return Some(before.min(text.len())) };
+        let step = characters.partition_point(|count| *count <= before).saturating_sub(1);
         let rest = text.as_bytes().get(step * STEP..).unwrap_or_default();
         let first_bytes = rest.iter().enumerate().filter(|(_, byte)| begins(**byte));
-        let at = first_bytes.map(|(at, _)| at).nth(before - self.characters[step]);
+        let at = first_bytes.map(|(at, _)| at).nth(before - characters[step]);
         Some(at.map_or(text.len(), |at| step * STEP + at))
     }
 

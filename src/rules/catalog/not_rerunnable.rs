@@ -2,6 +2,7 @@
 
 use crate::{
     finding::{Category, Direction, Severity},
+    migration::Section,
     rules::{Check, Context, Rule, Sink},
     sql::ast::NodeEnum,
 };
@@ -38,9 +39,11 @@ pub(super) static RULE: Rule = Rule {
 };
 
 fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
-    let statements =
-        context.migration.section(context.direction).map_or(0, |section| section.cut.statements().count());
-    if context.wrapped || statements < 2 || context.direction == Direction::Down {
+    if context.wrapped || context.direction == Direction::Down {
+        return;
+    }
+    let alone = |section: &Section| section.cut.statements().nth(1).is_none();
+    if context.migration.section(context.direction).is_none_or(alone) {
         return;
     }
     let guarded = match context.node {
