@@ -34,7 +34,9 @@ pub(super) fn fingerprint(schema: &str) -> String {
 /// The statement that speaks of our tables; the last one when none does by name.
 pub(super) fn culprit(job: &Job<'_>, range: Range<usize>, schema: &str) -> Spot {
     let names = |text: &str| {
-        sql::identifiers(text).iter().any(|(_, name)| name == schema || TABLES.contains(&name.as_str()))
+        sql::long_identifiers(text, 0)
+            .iter()
+            .any(|(_, name)| name == schema || TABLES.contains(&name.as_str()))
             || text.contains(schema)
     };
     let pieces = job.section.cut.statements().enumerate();

@@ -19,9 +19,9 @@ pub(super) fn parsed<T>(
     sections: &[&Section],
     take: impl FnOnce(&mut dyn Iterator<Item = Parsed>) -> T,
 ) -> T {
-    let texts = sections.iter().flat_map(|section| {
-        section.cut.statements().map(|piece| &section.sql[piece.body.clone()])
-    });
+    let texts = sections
+        .iter()
+        .flat_map(|section| section.cut.statements().map(|piece| &section.sql[piece.body.clone()]));
     let mut chunks = Vec::new();
     let (mut chunk, mut bytes, mut total) = (Vec::new(), 0, 0);
     for text in texts {

@@ -248,7 +248,7 @@ pub(crate) fn with_concurrently(context: &Context<'_>) -> Option<String> {
 /// Whether the section has no other statement.
 pub(crate) fn is_alone(context: &Context<'_>) -> bool {
     let section = context.migration.section(context.direction);
-    section.is_some_and(|section| section.cut.statements().count() == 1)
+    section.is_some_and(|section| section.cut.statements().take(2).count() == 1)
 }
 
 /// What can stand in the statement's place and must run outside a transaction: as it is where none is

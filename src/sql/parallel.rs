@@ -89,7 +89,8 @@ mod tests {
     fn results_come_in_order() {
         let items: Vec<usize> = (0..1000).collect();
         for alone in [true, false] {
-            let squares: Vec<usize> = in_order(&items, alone, |item| item * item, |results| results.collect());
+            let squares: Vec<usize> =
+                in_order(&items, alone, |item| item * item, |results| results.collect());
             assert!(squares.iter().copied().eq(items.iter().map(|item| item * item)));
             let few: Vec<usize> = in_order(&items, alone, |item| *item, |results| results.take(3).collect());
             assert_eq!(few, [0, 1, 2]);

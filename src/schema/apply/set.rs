@@ -40,7 +40,8 @@ impl Catalog {
 
     pub(super) fn discard(&mut self, statement: &DiscardStmt, session: &mut Session, at: At) {
         if matches!(statement.target(), DiscardMode::DiscardAll | DiscardMode::DiscardTemp) {
-            let temporary: Vec<QName> = self.relations.keys().filter(|it| it.is_temporary()).cloned().collect();
+            let temporary: Vec<QName> =
+                self.relations.keys().filter(|it| it.is_temporary()).cloned().collect();
             temporary.iter().for_each(|name| {
                 self.relations.remove(name);
             });
