@@ -132,11 +132,18 @@ fn uncovered(context: &ChangeContext<'_>, relation: &Relation, constraint: &Cons
         common::list(columns),
         constraint.name,
     );
+    // What is dropped often has the very name that its successor would get.
+    let taken = common::chosen_name(name, columns, "idx");
+    let is_taken = before.indexes.iter().any(|index| index.name.name == taken);
+    let report = sink.report_at(unit.at, unit.span.clone(), message).on(name).lock(None::<LockMode>);
     let create = create(context, relation, columns);
-    sink.report_at(unit.at, unit.span.clone(), message)
-        .on(name)
-        .lock(None::<LockMode>)
-        .suggest(format!("-- before this statement:\n{create}"));
+    match is_taken {
+        true => report.help(format!(
+            "Keep it, or create another index that starts with ({}) before it is dropped.",
+            common::list(columns)
+        )),
+        false => report.suggest(format!("-- before this statement:\n{create}")),
+    };
 }
 
 /// What of that table the statement drops and the key was served by.
