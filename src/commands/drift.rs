@@ -128,6 +128,7 @@ fn compare(
         version,
         cache,
         assertions: false,
+        seed_rows: 0,
         progress: &|line| session.say(line),
     };
     let mut drift = shadow::drift(&request, &mut target)?;

@@ -31,6 +31,9 @@ pub(crate) struct Args {
     /// Do not use or fill the shadow cache.
     #[arg(long)]
     pub(crate) no_cache: bool,
+    /// Make up N rows in each empty table before up and down, to see what DOWN loses.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=1000))]
+    pub(crate) seed_rows: Option<u32>,
 }
 
 /// Runs the command.
@@ -56,6 +59,7 @@ pub(super) fn run(args: &Args, session: &mut Session) -> Result<u8, Error> {
         version: config.postgres.target(args.pg_version, None)?,
         cache: !args.no_cache,
         assertions: true,
+        seed_rows: args.seed_rows.unwrap_or(config.shadow.seed_rows),
         progress: &|line| session.say(line),
     })?;
     let tested: Vec<&Migration> =
@@ -98,6 +102,19 @@ fn place(migration: &Migration, failure: &Failure) -> crate::finding::Place {
     section.place(failure.offset..failure.offset)
 }
 
+/// The statement that failed, in one line and at most so long.
+fn statement(migration: &Migration, failure: &Failure) -> Option<String> {
+    const SHOWN: usize = 200;
+    let section = migration.section(failure.direction)?;
+    let piece = section.cut.statements().nth(failure.statement.checked_sub(1)?)?;
+    let text = section.sql[piece.body.clone()].split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut shown: String = text.chars().take(SHOWN).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    Some(shown)
+}
+
 /// As the JSON of `check`, with the failure and the assertions of each file.
 fn document(tested: &[&Migration], outcome: &Outcome) -> Value {
     let report = CheckReport {
@@ -130,6 +147,7 @@ fn document(tested: &[&Migration], outcome: &Outcome) -> Value {
                 "line": place.line,
                 "column": place.column,
                 "statement": failure.statement,
+                "sql": statement(migration, failure),
                 "sqlstate": failure.sqlstate,
                 "message": failure.message,
                 "help": failure.help,
@@ -202,6 +220,9 @@ fn describe(out: &mut String, migration: &Migration, rehearsal: Option<&Rehearsa
             failure.message,
             failure.sqlstate
         );
+        if let Some(sql) = statement(migration, failure) {
+            let _ = writeln!(out, "        {sql}");
+        }
         if let Some(help) = &failure.help {
             let _ = writeln!(out, "        help: {help}");
         }

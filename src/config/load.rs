@@ -314,7 +314,10 @@ busy_writes = 100
 [shadow]
 mode = "auto"
 base_schema = ""
+base_version = 0
 timeout = "60s"
+disk = "2GB"
+seed_rows = 0
 [github]
 comment = "both"
 comment_id = "default"

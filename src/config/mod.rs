@@ -227,13 +227,27 @@ pub(crate) enum ShadowMode {
 pub(crate) struct Shadow {
     pub(crate) mode: ShadowMode,
     pub(crate) base_schema: String,
+    /// The newest migration that the base schema holds; later ones are replayed on top of it.
+    pub(crate) base_version: i64,
     #[serde(with = "duration")]
     pub(crate) timeout: Duration,
+    /// What a migration may add to the shadow's disk.
+    #[serde(with = "bytes")]
+    pub(crate) disk: u64,
+    /// Rows to make up in each empty table before a round trip.
+    pub(crate) seed_rows: u32,
 }
 
 impl Default for Shadow {
     fn default() -> Self {
-        Self { mode: ShadowMode::Auto, base_schema: String::new(), timeout: Duration::from_secs(60) }
+        Self {
+            mode: ShadowMode::Auto,
+            base_schema: String::new(),
+            base_version: 0,
+            timeout: Duration::from_secs(60),
+            disk: 2 << 30,
+            seed_rows: 0,
+        }
     }
 }
 

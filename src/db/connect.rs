@@ -229,6 +229,20 @@ fn work_as(address: &Address, mut session: Session) -> Result<Session, Refusal> 
     Ok(session)
 }
 
+/// How to reach a server, for a room whose sessions are not [`Session`]s.
+pub(crate) fn reach(address: &Address, application_name: &str) -> Result<(Config, tls::Tls), Error> {
+    let mut config = config(address, None, application_name, &Notices::default());
+    config.ssl_mode(match address.ssl_mode() {
+        SslMode::Disable => Mode::Disable,
+        SslMode::Allow | SslMode::Prefer => Mode::Prefer,
+        SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => Mode::Require,
+    });
+    if let Some(ip) = address.host_addr {
+        config.hostaddr(ip);
+    }
+    Ok((config, tls::connector(address)?))
+}
+
 fn config(address: &Address, lent: Option<&Lent>, application_name: &str, notices: &Notices) -> Config {
     let mut config = Config::new();
     if address.is_socket() {

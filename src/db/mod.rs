@@ -14,8 +14,9 @@ mod tls;
 mod url;
 
 pub(crate) use address::{Address, SslMode};
-pub(crate) use connect::connect;
+pub(crate) use connect::{connect, reach};
 pub(crate) use platform::{AskPlatform, Lent, Platform};
 pub(crate) use resolve::resolve;
 pub(crate) use session::{Fault, Rows, ServerError, Session};
 pub(crate) use statement::remedy;
+pub(crate) use tls::Tls;

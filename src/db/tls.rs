@@ -33,8 +33,11 @@ const SYSTEM_ROOTS: [&str; 4] = [
     "/etc/ssl/cert.pem",
 ];
 
+/// What encrypts a connection.
+pub(crate) type Tls = MakeRustlsConnect;
+
 /// What a connection to `address` is encrypted with.
-pub(super) fn connector(address: &Address) -> Result<MakeRustlsConnect, Error> {
+pub(super) fn connector(address: &Address) -> Result<Tls, Error> {
     let provider = Arc::new(ring::default_provider());
     let (mode, root) = (address.ssl_mode(), root_file(address));
     if address.ssl_root_cert.as_deref() == Some("system") && mode != SslMode::VerifyFull {

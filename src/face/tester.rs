@@ -73,6 +73,7 @@ impl MigrationTester {
             version: None,
             cache: true,
             assertions: false,
+            seed_rows: 0,
             progress: &progress,
         })?;
         let next = set.migrations.last().map_or(1, |last| last.version.0 + 1);

@@ -163,6 +163,7 @@ fn holds(rehearsal: &Rehearsal, finding: &mut Finding) -> bool {
     if refutable {
         let Place { file, line, .. } = &finding.place;
         let rule = finding.rule;
+        let seen = if seen < claimed { seen.to_string() } else { "no rewrite".to_owned() };
         log::debug!("{file}:{line}: {rule} on {object} was refuted by the shadow: it saw {seen}");
     }
     !refutable

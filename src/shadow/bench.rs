@@ -27,9 +27,11 @@ impl Bench {
             fixtures: &[],
             assertions: false,
             base_incomplete,
+            blocked: None,
             target: self.stage.major,
+            seed_rows: 0,
         };
-        part.rehearse()
+        part.rehearse().map(|(rehearsal, _)| rehearsal)
     }
 
     /// Runs statements as a migration would be run, and keeps what they do.

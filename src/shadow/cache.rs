@@ -159,4 +159,66 @@ mod tests {
         assert!(cache.fetch("other", &home.path().join("x"), None).is_none());
         assert_eq!(fs::read_dir(home.path().join("lockkeeper/shadow")).unwrap().count(), 1);
     }
+
+    #[test]
+    fn what_was_used_longest_ago_goes_when_there_is_too_much() {
+        let home = tempfile::tempdir().unwrap();
+        let env = Env::new([("XDG_CACHE_HOME".into(), home.path().into())]);
+        let cache = Cache::open(&env).unwrap();
+        let data = home.path().join("data");
+        fs::create_dir(&data).unwrap();
+        // Sparse: the length counts, not the blocks.
+        fs::File::create(data.join("big")).unwrap().set_len(MAX_BYTES / 3).unwrap();
+        let aged = |key: &str, minutes: u64| {
+            let used = fs::File::options().write(true).open(cache.root.join(key).join("used")).unwrap();
+            used.set_modified(SystemTime::now() - std::time::Duration::from_secs(60 * minutes)).unwrap();
+        };
+        for (key, minutes) in [("oldest", 30), ("older", 20)] {
+            cache.store(key, &data, &Secret::new("x"), "");
+            aged(key, minutes);
+        }
+        assert!(cache.fetch("oldest", &home.path().join("a"), None).is_some(), "its use makes it young");
+        cache.store("new", &data, &Secret::new("x"), "");
+        let mut left: Vec<String> = fs::read_dir(&cache.root)
+            .unwrap()
+            .flatten()
+            .map(|one| one.file_name().into_string().unwrap())
+            .collect();
+        left.sort();
+        assert_eq!(left, ["new", "oldest"]);
+        // However small, not without end.
+        fs::remove_file(data.join("big")).unwrap();
+        for number in 0..MAX_ENTRIES + 5 {
+            cache.store(&format!("key{number}"), &data, &Secret::new("x"), "");
+        }
+        assert!(fs::read_dir(&cache.root).unwrap().count() <= MAX_ENTRIES + 1);
+    }
+
+    /// Readers and writers of one key at once: everybody gets all of it, or nothing.
+    #[test]
+    fn many_at_once_see_an_entry_whole_or_not_at_all() {
+        let home = tempfile::tempdir().unwrap();
+        let env = Env::new([("XDG_CACHE_HOME".into(), home.path().into())]);
+        let data = home.path().join("data");
+        fs::create_dir(&data).unwrap();
+        for file in 0..20 {
+            fs::write(data.join(format!("file{file}")), "x".repeat(1000)).unwrap();
+        }
+        let (env, data, home) = (&env, &data, home.path());
+        std::thread::scope(|scope| {
+            for thread in 0..6 {
+                scope.spawn(move || {
+                    let cache = Cache::open(env).unwrap();
+                    for round in 0..10 {
+                        cache.store(&format!("key{}", round % 3), data, &Secret::new("x"), "noted");
+                        let copy = home.join(format!("copy-{thread}-{round}"));
+                        if let Some((_, notes)) = cache.fetch(&format!("key{}", (round + 1) % 3), &copy, None)
+                        {
+                            assert_eq!((fs::read_dir(&copy).unwrap().count(), notes.as_str()), (20, "noted"));
+                        }
+                    }
+                });
+            }
+        });
+    }
 }

@@ -10,8 +10,20 @@ use crate::{
     error::Error,
 };
 
-/// One query for Postgres 15 to 18: kind, identity, definition of every object.
+/// One query for Postgres 14 to 18: kind, identity, definition of every object.
 const QUERY: &str = include_str!("catalog.sql");
+
+/// The query without the lines that a server of this major version would not understand.
+fn query(major: u32) -> String {
+    QUERY
+        .lines()
+        .filter(|line| {
+            let since = line.rsplit_once("-- since ").and_then(|(_, since)| since.parse::<u32>().ok());
+            since.is_none_or(|since| major >= since)
+        })
+        .flat_map(|line| [line, "\n"])
+        .collect()
+}
 
 /// Kind and qualified identity of an object.
 pub(super) type Key = (String, String);
@@ -20,27 +32,25 @@ pub(super) type Key = (String, String);
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Snapshot {
     pub(super) objects: BTreeMap<Key, String>,
+    /// Names of the values in the definitions of a kind, or of a family of kinds.
+    pub(super) names: BTreeMap<String, Vec<String>>,
 }
 
 impl Snapshot {
     /// Takes one. The connection must have an empty `search_path`, so that every name is qualified.
-    pub(super) fn take(client: &mut Client) -> Result<Self, Error> {
-        let rows = client.query(QUERY, &[]).map_err(|error| {
+    pub(super) fn take(client: &mut Client, major: u32) -> Result<Self, Error> {
+        let rows = client.query(&query(major), &[]).map_err(|error| {
             Error::unreachable(
                 "the schema cannot be read from the catalog",
                 "Run again; with `-vv` the log says more.",
                 Some(error.into()),
             )
         })?;
-        let mut objects = BTreeMap::new();
+        let mut snapshot = Self::default();
         for row in rows {
-            let (kind, identity): (String, String) = (row.get(0), row.get(1));
-            if OURS.iter().any(|schema| belongs(&identity, schema)) {
-                continue;
-            }
-            objects.insert((kind, identity), row.get::<_, Option<String>>(2).unwrap_or_default());
+            snapshot.add(row.get(0), row.get(1), row.get::<_, Option<String>>(2).unwrap_or_default());
         }
-        Ok(Self { objects })
+        Ok(snapshot)
     }
 
     /// Takes one of a target, in a read-only transaction that is rolled back.
@@ -53,73 +63,57 @@ impl Snapshot {
             )
         };
         target.execute("begin read only; set local search_path = ''").map_err(unreadable)?;
-        let rows = target.rows(QUERY).map_err(unreadable)?;
+        let version = target.rows("show server_version_num").map_err(unreadable)?;
+        let major = version.value().and_then(|text| text.parse::<u32>().ok()).unwrap_or_default() / 10000;
+        let rows = target.rows(&query(major)).map_err(unreadable)?;
         target.execute("rollback").map_err(unreadable)?;
-        let objects = rows.rows.iter().filter_map(|row| match row.as_slice() {
-            [Some(kind), Some(identity), definition] => {
-                Some(((kind.clone(), identity.clone()), definition.clone().unwrap_or_default()))
-            }
-            _ => None,
-        });
-        Ok(Self { objects: objects.collect() })
-    }
-
-    /// Without what is not the team's: the schemas of the platform and of our history. Policies on
-    /// the platform's tables stay, and triggers there that call a function of the team.
-    pub(super) fn without_platform(mut self, history: &str) -> Self {
-        let foreign =
-            |name: &str| PLATFORM.iter().chain(OURS).chain([&history]).any(|schema| belongs(name, schema));
-        self.objects.retain(|(kind, identity), definition| match kind.as_str() {
-            "policy" => true,
-            "trigger" => {
-                let called = definition.split_once("EXECUTE FUNCTION ").map_or("", |(_, called)| called);
-                !foreign(identity) || !foreign(called)
-            }
-            "default privileges" => {
-                identity.starts_with("postgres/") && !identity.split('/').nth(1).is_some_and(foreign)
-            }
-            // Of the whole server, or of its operation.
-            "role" | "membership" | "parameter" | "setting" | "language" | "event trigger"
-            | "user mapping" => false,
-            // Versions are the platform's.
-            "extension" => {
-                definition.clear();
-                true
-            }
-            _ => !foreign(identity),
-        });
-        self
-    }
-
-    /// With the commonest owner called `postgres`, as whom the shadow runs migrations: whose name the
-    /// deploying role has is no difference.
-    pub(super) fn with_owner_as_migrator(mut self) -> Self {
-        let mut owners: BTreeMap<String, usize> = BTreeMap::new();
-        for definition in self.objects.values() {
-            if let Some(owner) = value(definition)["owner"].as_str() {
-                *owners.entry(owner.to_owned()).or_default() += 1;
+        let mut snapshot = Self::default();
+        for row in rows.rows {
+            if let [Some(kind), Some(identity), definition] = row.as_slice() {
+                snapshot.add(kind.clone(), identity.clone(), definition.clone().unwrap_or_default());
             }
         }
-        let commonest =
-            owners.into_iter().filter(|(owner, _)| !owner.starts_with("pg_")).max_by_key(|(_, count)| *count);
-        if let Some((owner, _)) = commonest.filter(|(owner, _)| owner != "postgres") {
-            let quoted = serde_json::to_string(&owner).unwrap_or_default();
-            let start = quoted.trim_end_matches('"').to_owned();
-            for definition in self.objects.values_mut() {
-                *definition = definition
-                    .replace(&format!("\"owner\": {quoted}"), "\"owner\": \"postgres\"")
-                    .replace(&format!("{start}="), "\"postgres=");
-            }
+        Ok(snapshot)
+    }
+
+    fn add(&mut self, kind: String, identity: String, definition: String) {
+        if kind == "keys" {
+            self.names.insert(identity, serde_json::from_str(&definition).unwrap_or_default());
+        } else if !OURS.iter().any(|schema| belongs(&identity, schema)) {
+            self.objects.insert((kind, identity), definition);
         }
-        self
+    }
+
+    /// The definition of an object with its properties by name; those that say nothing are left out.
+    pub(super) fn value(&self, (kind, _): &Key, definition: &str) -> Value {
+        let family = match kind.as_str() {
+            "table" | "view" | "matview" | "foreign table" | "composite type" => "relation",
+            "procedure" | "aggregate" => "function",
+            "enum" | "domain" | "range" | "base type" => "type",
+            kind => kind,
+        };
+        let value: Value = serde_json::from_str(definition).unwrap_or(Value::Null);
+        let named: Vec<(String, Value)> = match (value, self.names.get(family)) {
+            (Value::Array(values), Some(names)) => names.iter().cloned().zip(values).collect(),
+            (Value::Object(object), _) => object.into_iter().collect(),
+            (other, _) => return other,
+        };
+        let properties = named.into_iter().filter(|(_, value)| !value.is_null());
+        Value::Object(properties.map(|(name, value)| (name.clone(), canonical(&name, value))).collect())
+    }
+
+    /// The definition of the object of this kind and identity, if there is one.
+    pub(super) fn get(&self, kind: &str, identity: &str) -> Option<Value> {
+        let key = (kind.to_owned(), identity.to_owned());
+        self.objects.get(&key).map(|definition| self.value(&key, definition))
     }
 }
 
 /// Schemas of this tool.
-const OURS: &[&str] = &["shadow", "lockkeeper", "lockkeeper_archive"];
+pub(super) const OURS: &[&str] = &["shadow", "lockkeeper", "lockkeeper_archive"];
 
 /// Schemas of the Supabase platform.
-const PLATFORM: &[&str] = &[
+pub(super) const PLATFORM: &[&str] = &[
     "auth",
     "storage",
     "realtime",
@@ -138,15 +132,68 @@ const PLATFORM: &[&str] = &[
     "pgtle",
 ];
 
-fn belongs(identity: &str, schema: &str) -> bool {
+pub(super) fn belongs(identity: &str, schema: &str) -> bool {
     identity == schema
         || identity.strip_prefix(schema).is_some_and(|rest| rest.starts_with('.'))
         || (identity.ends_with(&format!("schema {schema}")))
 }
 
-/// A definition as a value.
-pub(super) fn value(definition: &str) -> Value {
-    serde_json::from_str(definition).unwrap_or(Value::Null)
+/// A property as it can be compared: privileges one by one, roles in the order of their names.
+pub(super) fn canonical(property: &str, value: Value) -> Value {
+    let Value::Array(items) = value else { return value };
+    let texts = items.iter().filter_map(Value::as_str);
+    let mut found: Vec<String> = match property {
+        "acl" | "type_acl" => texts.flat_map(privileges).collect(),
+        "roles" => {
+            texts.map(|role| if role == "-" { "public".to_owned() } else { role.to_owned() }).collect()
+        }
+        _ => return Value::Array(items),
+    };
+    found.sort();
+    found.into()
+}
+
+/// `anon=r*w/postgres`, as Postgres writes what one role granted another, in single privileges:
+/// `anon=SELECT*`, `anon=UPDATE`. A star is the right to grant it on; `-` is PUBLIC.
+///
+/// <https://www.postgresql.org/docs/current/ddl-priv.html#PRIVILEGE-ABBREVS-TABLE>
+fn privileges(item: &str) -> Vec<String> {
+    let mut quoted = false;
+    let equals = item.bytes().position(|byte| {
+        quoted ^= byte == b'"';
+        byte == b'=' && !quoted
+    });
+    let Some((role, rest)) = equals.map(|at| (&item[..at], &item[at + 1..])) else { return Vec::new() };
+    let Some((letters, _)) = rest.split_once('/') else { return vec![item.to_owned()] };
+    let role = if role.is_empty() { "-" } else { role };
+    let mut found: Vec<String> = Vec::new();
+    for letter in letters.chars() {
+        let name = match letter {
+            'r' => "SELECT",
+            'a' => "INSERT",
+            'w' => "UPDATE",
+            'd' => "DELETE",
+            'D' => "TRUNCATE",
+            'x' => "REFERENCES",
+            't' => "TRIGGER",
+            'm' => "MAINTAIN",
+            'X' => "EXECUTE",
+            'U' => "USAGE",
+            'C' => "CREATE",
+            'c' => "CONNECT",
+            'T' => "TEMPORARY",
+            's' => "SET",
+            'A' => "ALTER SYSTEM",
+            _ => {
+                if let (Some(last), '*') = (found.last_mut(), letter) {
+                    last.push('*');
+                }
+                continue;
+            }
+        };
+        found.push(format!("{role}={name}"));
+    }
+    found
 }
 
 /// Splits `a."b.c".d` before its last name.
@@ -166,6 +213,8 @@ pub(super) fn split_last(identity: &str) -> Option<(&str, &str)> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -177,6 +226,21 @@ mod tests {
             Some(("public", "f(x numeric, y public.t)"))
         );
         assert_eq!(split_last("public"), None);
+    }
+
+    #[test]
+    fn privileges_are_told_one_by_one() {
+        let acl = canonical("acl", json!(["postgres=a/postgres", "=r/postgres", "\"a=b\"=r*w/postgres"]));
+        assert_eq!(acl, json!(["\"a=b\"=SELECT*", "\"a=b\"=UPDATE", "-=SELECT", "postgres=INSERT"]));
+        assert_eq!(canonical("acl", acl.clone()), acl, "a second time changes nothing");
+    }
+
+    #[test]
+    fn lines_of_newer_versions_are_left_out() {
+        assert!(
+            !query(14).contains("pg_publication_namespace") && query(15).contains("pg_publication_namespace")
+        );
+        assert!(!query(17).contains("conenforced") && query(18).contains("conenforced"));
     }
 
     #[test]

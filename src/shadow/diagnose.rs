@@ -3,17 +3,29 @@
 //! Codes: <https://www.postgresql.org/docs/current/errcodes-appendix.html>
 
 use super::{lock_trace::first_word, stage::Notice};
+use crate::sql;
 
 /// What is known about a failed statement beside the error.
 pub(super) struct Circumstances<'a> {
     pub(super) statement: &'a str,
     /// The server's own hint.
     pub(super) hint: Option<&'a str>,
-    /// What the server said before it failed, in this section.
-    pub(super) notices: &'a [Notice],
     pub(super) supabase: bool,
     /// Statements of the history that could not be replayed.
     pub(super) base_incomplete: bool,
+    /// A file of the change before this one that failed.
+    pub(super) blocked: Option<&'a str>,
+    /// A table that an IF NOT EXISTS of this file passed over, and how it differs.
+    pub(super) hidden: Option<&'a Hidden>,
+}
+
+/// A table that was there already, when CREATE TABLE IF NOT EXISTS was to make another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Hidden {
+    pub(super) table: String,
+    /// Columns that the file writes and the table lacks.
+    pub(super) lacks: Vec<String>,
+    pub(super) has: Vec<String>,
 }
 
 /// The cause and the remedy, for the commonest SQLSTATEs; else the server's hint.
@@ -34,12 +46,14 @@ pub(super) fn help(code: &str, message: &str, about: &Circumstances<'_>) -> Opti
             }
         }
         "42883" => missing("the function or operator with these argument types", about),
-        "42703" => hidden_table(message, about).unwrap_or_else(|| {
-            format!(
-                "The column `{name}` does not exist at this point of the history. Check its spelling, and that \
-                 an earlier migration adds it."
-            )
-        }),
+        "42703" | "42P10" | "42830" | "23502" | "42804" if hidden_table(about).is_some() => {
+            hidden_table(about).unwrap_or_default()
+        }
+        "42703" => format!(
+            "The column `{name}` does not exist at this point of the history. Check its spelling, and that an \
+             earlier migration adds it.{}",
+            blocked(about)
+        ),
         "42P07" | "42710" | "42701" | "42P06" | "42723" => format!(
             "`{name}` exists already. Drop it first, rename the new one, or use IF NOT EXISTS or OR REPLACE \
              if the existing one is sure to be the same."
@@ -96,6 +110,19 @@ pub(super) fn help(code: &str, message: &str, about: &Circumstances<'_>) -> Opti
              migration."
                 .into()
         }
+        "42P13" => "A function cannot be replaced by one with another result or other parameter names: DROP \
+                    FUNCTION first, and CREATE it again in the same migration, with its grants."
+            .into(),
+        "42P16" if message.contains("view") => {
+            "CREATE OR REPLACE VIEW can only add columns at the end: DROP VIEW first, and CREATE it again in the \
+             same migration, with its grants."
+                .into()
+        }
+        "42P16" => "The table cannot be defined like this; a table has one primary key at most, for example.".into(),
+        "22001" => "A value is longer than its column allows. Shorten the values first, or widen the column.".into(),
+        "55006" => "Something uses the object at this moment. In a migration it is mostly the file itself: an open \
+                    cursor, or rows changed earlier in the same transaction whose triggers wait."
+            .into(),
         "57014" => "It ran longer than the shadow's limit (`shadow.timeout`) on an almost empty database. \
                     Look for a loop without end, or raise the limit."
             .into(),
@@ -117,8 +144,15 @@ pub(super) fn help(code: &str, message: &str, about: &Circumstances<'_>) -> Opti
     })
 }
 
+/// Where an earlier file of the same change failed, it may be that.
+fn blocked(about: &Circumstances<'_>) -> String {
+    about.blocked.map_or_else(String::new, |file| {
+        format!(" If {file}, an earlier file of this change that failed, was to make it, mend that first.")
+    })
+}
+
 fn missing(what: &str, about: &Circumstances<'_>) -> String {
-    let mut text = format!("No migration before this one makes {what}.");
+    let mut text = format!("No migration before this one makes {what}.{}", blocked(about));
     if about.base_incomplete {
         text.push_str(
             " Part of the history could not be replayed, so it may exist in your database: give a schema dump as \
@@ -133,19 +167,49 @@ fn missing(what: &str, about: &Circumstances<'_>) -> String {
     text
 }
 
-/// `CREATE TABLE IF NOT EXISTS` that was skipped because a different table has the name.
-fn hidden_table(message: &str, about: &Circumstances<'_>) -> Option<String> {
-    let skipped = about.notices.iter().rev().find(|notice| {
-        notice.code == "42P07"
-            && quoted(&notice.message).is_some_and(|name| {
-                about.statement.contains(&name) || message.contains(&format!("\"{name}\""))
-            })
-    })?;
-    let table = quoted(&skipped.message)?;
+/// `CREATE TABLE IF NOT EXISTS` that was skipped because another table has the name.
+fn hidden_table(about: &Circumstances<'_>) -> Option<String> {
+    let Hidden { table, lacks, has } = about.hidden?;
+    let lacks = match lacks.len() {
+        0 => "the same columns, but what else it is may differ".to_owned(),
+        _ => format!("the columns {}, and lacks {}", has.join(", "), lacks.join(", ")),
+    };
     Some(format!(
-        "CREATE TABLE IF NOT EXISTS `{table}` did nothing, because a table of that name exists with other \
-         columns. Add the columns with ALTER TABLE … ADD COLUMN, or choose another name."
+        "CREATE TABLE IF NOT EXISTS `{table}` did nothing, because a table of that name exists already, with {lacks}. \
+         Add what is missing with ALTER TABLE … ADD COLUMN, or choose another name."
     ))
+}
+
+/// The tables that CREATE TABLE IF NOT EXISTS of these statements passed over, as the notices say, with
+/// the columns that it wanted.
+pub(super) fn passed_over(statements: &[&str], notices: &[Notice]) -> Vec<(sql::ast::Name, Vec<String>)> {
+    let named: Vec<String> = notices
+        .iter()
+        .filter(|notice| notice.code == "42P07")
+        .filter_map(|notice| quoted(&notice.message))
+        .collect();
+    if named.is_empty() {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    for statement in statements {
+        for node in sql::parse(statement).unwrap_or_default() {
+            let Some(sql::ast::NodeEnum::CreateStmt(create)) = node.node else { continue };
+            let Some(range) = create
+                .relation
+                .as_ref()
+                .filter(|range| create.if_not_exists && named.iter().any(|name| *name == range.relname))
+            else {
+                continue;
+            };
+            let columns = create.table_elts.iter().filter_map(|element| match &element.node {
+                Some(sql::ast::NodeEnum::ColumnDef(column)) => Some(column.colname.clone()),
+                _ => None,
+            });
+            found.push((sql::ast::Name::of(range), columns.collect()));
+        }
+    }
+    found
 }
 
 fn refused(message: &str, about: &Circumstances<'_>) -> String {
@@ -178,7 +242,14 @@ mod tests {
     use super::*;
 
     fn about(statement: &str) -> Circumstances<'_> {
-        Circumstances { statement, hint: None, notices: &[], supabase: true, base_incomplete: false }
+        Circumstances {
+            statement,
+            hint: None,
+            supabase: true,
+            base_incomplete: false,
+            blocked: None,
+            hidden: None,
+        }
     }
 
     #[test]
@@ -191,9 +262,18 @@ mod tests {
     fn tells_a_hidden_table() {
         let notices =
             [Notice { code: "42P07".into(), message: "relation \"plans\" already exists, skipping".into() }];
-        let about = Circumstances { notices: &notices, ..about("create index on plans (price)") };
+        let statements =
+            ["create table if not exists app.plans (id int, price int, primary key (id))", "select 1"];
+        let found = passed_over(&statements, &notices);
+        assert_eq!(found.len(), 1);
+        assert_eq!(
+            (found[0].0.to_string().as_str(), found[0].1.join(",").as_str()),
+            ("app.plans", "id,price")
+        );
+        let hidden = Hidden { table: "plans".into(), lacks: vec!["price".into()], has: vec!["id".into()] };
+        let about = Circumstances { hidden: Some(&hidden), ..about("create index on plans (price)") };
         let text = help("42703", "column \"price\" does not exist", &about).unwrap();
-        assert!(text.contains("IF NOT EXISTS `plans` did nothing"), "{text}");
+        assert!(text.contains("IF NOT EXISTS `plans` did nothing") && text.contains("lacks price"), "{text}");
     }
 
     #[test]

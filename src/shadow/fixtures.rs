@@ -2,8 +2,6 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use postgres::Client;
-
 use super::{replay::text, stage::Actor};
 use crate::{rehearsal::Difference, sql::cut};
 
@@ -77,52 +75,72 @@ fn ask(actor: &mut Actor, fixture: &Fixture) -> Result<(), String> {
     Ok(())
 }
 
-/// Number and digest of the rows of every table of the team that has any.
-pub(super) fn rows(observer: &mut Client) -> BTreeMap<String, (i64, String)> {
-    let tables = observer
-        .query(
-            "select c.oid::regclass::text from pg_catalog.pg_class c join pg_catalog.pg_namespace n \
-             on n.oid = c.relnamespace where c.relkind = 'r' and c.oid >= 16384 \
-             and n.nspname not in ('pg_catalog', 'information_schema', 'shadow', 'pg_toast')",
-            &[],
-        )
-        .unwrap_or_default();
-    let mut found = BTreeMap::new();
-    for table in tables {
-        let name: String = table.get(0);
-        // As objects with sorted keys, so that the order of columns does not matter.
-        let digest = observer.query_one(
-            &format!(
-                "select count(*), coalesce(md5(string_agg(j, ',' order by j)), '') \
-                 from (select to_jsonb(t)::text j from {name} t) r"
-            ),
-            &[],
-        );
-        if let Ok(row) = digest
-            && row.get::<_, i64>(0) > 0
-        {
-            found.insert(name, (row.get(0), row.get(1)));
+/// What the tables of the team hold: by table, by column, the number and a digest of the values. The
+/// column without a name is the whole row.
+pub(super) type Rows = BTreeMap<String, BTreeMap<String, (i64, String)>>;
+
+/// Looks into every table of the team. As the migrating role: showing a value can call a function
+/// that the migration made.
+pub(super) fn rows(actor: &mut Actor) -> Rows {
+    let tables = actor.rows(
+        "select pg_catalog.quote_ident(n.nspname)||'.'||pg_catalog.quote_ident(c.relname) from pg_catalog.pg_class c \
+         join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.relkind = 'r' and c.oid >= 16384 \
+         and n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'shadow')",
+    );
+    let mut found = Rows::new();
+    for table in tables.unwrap_or_default().into_iter().flatten().flatten() {
+        // As text by column, so that the order of columns does not matter.
+        let digests = actor.rows(&format!(
+            "select key, pg_catalog.count(*), pg_catalog.md5(pg_catalog.string_agg(coalesce(value, '-'), ',' \
+             order by value collate \"C\")) from (select pg_catalog.to_jsonb(lockkeeper_row) as j from {table} lockkeeper_row) r, \
+             lateral (select '' as key, j::text as value union all select * from pg_catalog.jsonb_each_text(j)) e \
+             group by key"
+        ));
+        let columns: BTreeMap<String, (i64, String)> = digests
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|row| match row.as_slice() {
+                [Some(key), Some(count), Some(digest)] => {
+                    Some((key.clone(), (count.parse().ok()?, digest.clone())))
+                }
+                _ => None,
+            })
+            .collect();
+        if !columns.is_empty() {
+            found.insert(table, columns);
         }
     }
     found
 }
 
-/// Rows that did not survive up and down.
-pub(super) fn lost(
-    before: &BTreeMap<String, (i64, String)>,
-    after: &BTreeMap<String, (i64, String)>,
-) -> Vec<Difference> {
+/// Rows and values that did not survive up and down.
+pub(super) fn lost(before: &Rows, after: &Rows) -> Vec<Difference> {
     let mut found = Vec::new();
-    for (table, (count, digest)) in before {
-        let what = match after.get(table) {
-            None => format!("lost all of its {count} rows on the way up and down"),
-            Some((now, _)) if now != count => format!("had {count} rows and has {now} after up and down"),
-            Some((_, now)) if now != digest => {
-                format!("has other values in its {count} rows after up and down")
-            }
-            Some(_) => continue,
+    for (table, columns) in before {
+        let count = columns.get("").map_or(0, |(count, _)| *count);
+        let rows = if count == 1 { "1 row".to_owned() } else { format!("{count} rows") };
+        let now = after.get(table).and_then(|columns| columns.get("")).map_or(0, |(count, _)| *count);
+        let none = BTreeMap::new();
+        let other: Vec<&str> = columns
+            .iter()
+            .filter(|(column, value)| {
+                !column.is_empty() && after.get(table).unwrap_or(&none).get(*column) != Some(*value)
+            })
+            .map(|(column, _)| column.as_str())
+            .collect();
+        let what = if now == 0 {
+            format!("after up and down: all of its {rows} are gone")
+        } else if now < count {
+            format!("after up and down: {} of its {rows} are gone", count - now)
+        } else if !other.is_empty() {
+            let word = if other.len() == 1 { "column" } else { "columns" };
+            format!("after up and down: other values in {word} {} of its {rows}", other.join(", "))
+        } else if after.get(table).and_then(|columns| columns.get("")) != columns.get("") {
+            format!("after up and down: the values of its {rows} are mixed up")
+        } else {
+            continue;
         };
-        found.push(Difference { kind: "data of".into(), object: table.clone(), what, repair: None });
+        found.push(Difference { kind: "data loss in".into(), object: table.clone(), what, repair: None });
     }
     found
 }

@@ -29,6 +29,8 @@ struct Relation {
     name: String,
     kind: String,
     filenode: Option<u32>,
+    /// The table whose column a sequence belongs to: who locks that one locks this one.
+    owner: Option<u32>,
 }
 
 impl Relation {
@@ -55,8 +57,9 @@ pub(super) struct Tracer {
 }
 
 const RELATIONS: &str = "select c.oid, n.nspname::text, c.relname::text, c.relkind::text, \
-     pg_catalog.pg_relation_filenode(c.oid) from pg_catalog.pg_class c \
-     join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.oid >= 16384";
+     pg_catalog.pg_relation_filenode(c.oid), (select d.refobjid from pg_catalog.pg_depend d where c.relkind = 'S' \
+     and d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid and d.deptype in ('a', 'i') limit 1) \
+     from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.oid >= 16384";
 
 const LOCKS: &str = "select relation, mode, granted from pg_catalog.pg_locks where pid = $1 \
      and locktype = 'relation' and relation >= 16384 and database = \
@@ -123,7 +126,7 @@ impl Tracer {
                 && let Ok(oid) = oid.parse()
             {
                 let (schema, name, kind) = (schema.clone(), name.clone(), kind.clone());
-                self.new.insert(oid, Relation { schema, name, kind, filenode: None });
+                self.new.insert(oid, Relation { schema, name, kind, filenode: None, owner: None });
             }
         }
         Ok(())
@@ -136,10 +139,14 @@ impl Tracer {
             *slot = (*slot).max(*mode);
         }
         let mut held: Vec<HeldLock> = found
-            .into_iter()
+            .iter()
             .filter_map(|(oid, mode)| {
+                let (oid, mode) = (*oid, *mode);
                 let existed = self.existing.contains_key(&oid);
                 let relation = self.existing.get(&oid).or_else(|| self.new.get(&oid))?;
+                if relation.owner.is_some_and(|owner| found.get(&owner).is_some_and(|held| *held >= mode)) {
+                    return None;
+                }
                 relation.counts().then(|| HeldLock { object: relation.shown(), mode, existed })
             })
             .collect();
@@ -327,8 +334,13 @@ fn relations(observer: &mut Client) -> Result<BTreeMap<u32, Relation>, postgres:
     Ok(rows
         .iter()
         .map(|row| {
-            let relation =
-                Relation { schema: row.get(1), name: row.get(2), kind: row.get(3), filenode: row.get(4) };
+            let relation = Relation {
+                schema: row.get(1),
+                name: row.get(2),
+                kind: row.get(3),
+                filenode: row.get(4),
+                owner: row.get(5),
+            };
             (row.get(0), relation)
         })
         .collect())

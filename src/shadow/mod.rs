@@ -9,14 +9,24 @@ mod bench;
 mod binaries;
 mod cache;
 mod catalog;
+#[cfg(test)]
+mod completeness;
 mod diagnose;
 mod difference;
+mod door;
+mod drift;
+mod failing;
 mod fixtures;
 mod folder;
 mod given;
+mod grants;
 mod lock_trace;
 mod rehearse;
+mod repair;
 mod replay;
+mod restore;
+mod seed;
+mod separate;
 mod server;
 mod stage;
 mod stand_ins;
@@ -31,6 +41,7 @@ use sha2::{Digest, Sha256};
 
 pub(crate) use bench::Bench;
 pub(crate) use binaries::Binaries;
+pub(crate) use drift::{Drift, drift};
 #[cfg(test)]
 pub(crate) use server::Server;
 #[cfg(test)]
@@ -38,16 +49,17 @@ pub(crate) use tests::versions;
 
 use crate::{
     config::{Config, DEFAULT_VERSION, Profile, ShadowMode},
-    db::Session,
     env::Env,
     error::Error,
+    finding::Direction,
     interrupt,
     migration::{Migration, MigrationSet, Version},
-    rehearsal::{Difference, Rehearsal},
+    rehearsal::Rehearsal,
     secret::Secret,
     sql::{Lines, cut},
 };
-use rehearse::Part;
+use door::Limits;
+use rehearse::{Left, Part};
 use replay::{Notes, Past, Replay, line_of};
 use stage::Stage;
 use template::Recipe;
@@ -72,6 +84,8 @@ pub(crate) struct Request<'a> {
     pub(crate) cache: bool,
     /// Whether to run the assertion files in `tests`.
     pub(crate) assertions: bool,
+    /// Rows to make up in each empty table before a round trip.
+    pub(crate) seed_rows: u32,
     pub(crate) progress: &'a dyn Fn(&str),
 }
 
@@ -149,7 +163,12 @@ fn reason(error: &Error) -> String {
 /// The migrations before the first of the change: they are in every state that is rehearsed on.
 fn base<'a>(request: &'a Request<'_>) -> Vec<&'a Migration> {
     let first = request.change.first().copied();
-    request.set.migrations.iter().take_while(|one| first.is_none_or(|first| one.version < first)).collect()
+    let shadow = &request.config.shadow;
+    // What the dump holds is not made a second time.
+    let held = if shadow.base_schema.is_empty() { 0 } else { shadow.base_version };
+    let history =
+        request.set.migrations.iter().take_while(|one| first.is_none_or(|first| one.version < first));
+    history.filter(|one| one.version.0 > held).collect()
 }
 
 fn profile(config: &Config) -> template::Profile {
@@ -165,9 +184,10 @@ fn open(request: &Request<'_>, notes: &mut Vec<String>) -> Result<(Stage, Notes)
     let supabase = matches!(profile, template::Profile::Supabase { .. });
     let schema = base_schema(request)?;
     let history = base(request);
+    let limits = Limits { time: config.shadow.timeout, disk: config.shadow.disk };
     let target = request.target();
     if let Some(url) = &request.url {
-        let stage = given::open(url, profile, config.shadow.timeout)?;
+        let stage = given::open(url, profile, limits, request.progress)?;
         notes.extend(other_version(&stage.major.to_string(), stage.major, target));
         let done = replay(request, &stage, schema.as_deref(), &history, Notes::default())?;
         return Ok((stage, done));
@@ -179,7 +199,7 @@ fn open(request: &Request<'_>, notes: &mut Vec<String>) -> Result<(Stage, Notes)
     (request.progress)(&format!("shadow: starting Postgres {}", binaries.version));
     let newest_first: Vec<String> = keys.iter().rev().cloned().collect();
     let (server, found) = server::Server::from_recipe(request.env, &binaries, &recipe, &newest_first)?;
-    let mut stage = Stage::on(server, supabase, config.shadow.timeout);
+    let mut stage = Stage::on(server, supabase, limits);
     let (done, noted) = match found {
         Some((at, noted)) => (keys.len() - at, serde_json::from_str(&noted).unwrap_or_default()),
         None => (0, Notes::default()),
@@ -273,41 +293,53 @@ fn replay(
         (request.progress)("shadow: loading the base schema");
         let (lines, cut) = (Lines::new(text), cut(text));
         let path = &request.config.shadow.base_schema;
-        replay.file(&Past { path, sql: text, cut: &cut, line: &line_of(&lines, text), dump: true })?;
+        let line = line_of(&lines, text);
+        replay.file(&Past { path, sql: text, cut: &cut, line: &line, dump: true, skip: None })?;
     }
     if !history.is_empty() {
         (request.progress)(&format!("shadow: replaying {} earlier migrations", history.len()));
     }
+    // Without the version of the dump, what it has already is passed over.
+    let shadow = &request.config.shadow;
+    let over_dump = !shadow.base_schema.is_empty() && shadow.base_version == 0;
     for migration in history {
-        replay.migration(migration)?;
+        replay.migration(migration, over_dump, None)?;
     }
     Ok(replay.notes)
 }
 
 impl Replay<'_> {
-    fn migration(&mut self, migration: &Migration) -> Result<(), Error> {
+    fn migration(&mut self, migration: &Migration, dump: bool, skip: Option<usize>) -> Result<(), Error> {
         let up = &migration.up;
         let line = |offset: usize| up.file.place(up.file_offset(offset)..up.file_offset(offset)).line;
-        self.file(&Past { path: &migration.path, sql: &up.sql, cut: &up.cut, line: &line, dump: false })
+        self.file(&Past { path: &migration.path, sql: &up.sql, cut: &up.cut, line: &line, dump, skip })
     }
 }
 
 fn rehearse_on(
     request: &Request<'_>,
-    stage: Stage,
+    mut stage: Stage,
     mut noted: Notes,
     outcome: &mut Outcome,
 ) -> Result<(), Error> {
     let fixtures = fixtures::read(request.root, &request.set.dir);
     let (first, last) = (request.change.first(), request.change.last());
-    let steps = request.set.migrations.iter().filter(|one| {
-        first.is_some_and(|first| one.version >= *first) && last.is_some_and(|last| one.version <= *last)
-    });
-    for migration in steps {
+    let steps: Vec<&Migration> = request
+        .set
+        .migrations
+        .iter()
+        .filter(|one| {
+            first.is_some_and(|first| one.version >= *first) && last.is_some_and(|last| one.version <= *last)
+        })
+        .collect();
+    let mut blocked: Option<&str> = None;
+    // Files that shut everybody out: nothing could be rehearsed on top of them.
+    let mut closed: BTreeSet<Version> = BTreeSet::new();
+    for (at, migration) in steps.iter().copied().enumerate() {
         if !request.change.contains(&migration.version) {
             let mut replay = Replay::new(&stage)?;
             replay.notes = noted;
-            replay.migration(migration)?;
+            replay.migration(migration, false, None)?;
             noted = replay.notes;
             continue;
         }
@@ -315,12 +347,7 @@ fn rehearse_on(
             outcome.notes.push(format!("{}: not rehearsed, because of its form", migration.path));
             continue;
         }
-        if interrupt::requested() {
-            return Err(Error::Cancelled {
-                what: "interrupted: the rehearsal was given up".into(),
-                remedy: "Nothing was changed anywhere; run again.".into(),
-            });
-        }
+        refuse_if_interrupted()?;
         (request.progress)(&format!("shadow: rehearsing {}", migration.path));
         let own: Vec<fixtures::Fixture> =
             fixtures.iter().filter(|one| one.version == migration.version.0).cloned().collect();
@@ -330,9 +357,33 @@ fn rehearse_on(
             fixtures: &own,
             assertions: request.assertions,
             base_incomplete: noted.missing > 0,
+            blocked,
             target: request.target().unwrap_or(DEFAULT_VERSION),
+            seed_rows: request.seed_rows,
         };
-        outcome.rehearsals.push(part.rehearse()?);
+        let (rehearsal, left) = part.rehearse()?;
+        refuse_if_interrupted()?;
+        let failed = rehearsal.failure.as_ref().filter(|failure| failure.direction == Direction::Up);
+        let failed =
+            failed.filter(|_| left == Left::Undone).and_then(|failure| failure.statement.checked_sub(1));
+        outcome.rehearsals.push(rehearsal);
+        if left == Left::Closed {
+            closed.insert(migration.version);
+        }
+        if at + 1 == steps.len() || left == Left::Applied {
+            continue;
+        }
+        if left == Left::Undone {
+            // The rest of it is there for the files that follow.
+            Replay::of_change(&stage)?.migration(migration, true, failed)?;
+        } else {
+            let done = steps[..=at].iter().copied().filter(|one| !closed.contains(&one.version));
+            stage = again(request, stage, done)?;
+        }
+        blocked = blocked.or_else(|| {
+            let last = outcome.rehearsals.last();
+            last.is_some_and(|one| one.failure.is_some()).then_some(migration.path.as_str())
+        });
     }
     stage.close();
     if noted.missing > 0 {
@@ -347,6 +398,35 @@ fn rehearse_on(
     Ok(())
 }
 
+fn refuse_if_interrupted() -> Result<(), Error> {
+    if !interrupt::requested() {
+        return Ok(());
+    }
+    Err(Error::Cancelled {
+        what: "interrupted: the rehearsal was given up".into(),
+        remedy: "Nothing was changed anywhere; run again.".into(),
+    })
+}
+
+/// A new shadow with the files of the change so far applied: what a rehearsal left behind must not be
+/// found by the next one.
+fn again<'a>(
+    request: &Request<'_>,
+    stage: Stage,
+    done: impl Iterator<Item = &'a Migration>,
+) -> Result<Stage, Error> {
+    stage.close();
+    let (stage, _) = open(request, &mut Vec::new())?;
+    for migration in done {
+        if request.change.contains(&migration.version) {
+            Replay::of_change(&stage)?.migration(migration, false, None)?;
+        } else {
+            Replay::new(&stage)?.migration(migration, false, None)?;
+        }
+    }
+    Ok(stage)
+}
+
 /// The server programs that a shadow would be made with.
 ///
 /// # Errors
@@ -354,30 +434,4 @@ fn rehearse_on(
 /// If none are found that are new enough.
 pub(crate) fn installed(env: &Env, wanted: Option<u32>) -> Result<Binaries, Error> {
     Binaries::find(env, wanted.unwrap_or(DEFAULT_VERSION), OLDEST)
-}
-
-/// The differences between a target and what its migrations give on a shadow.
-///
-/// # Errors
-///
-/// Whatever kept the shadow or the target from being read.
-pub(crate) fn drift(request: &Request<'_>, target: &mut Session) -> Result<Drift, Error> {
-    let mut notes = Vec::new();
-    let (stage, noted) = open(request, &mut notes)?;
-    let history = &request.config.history.schema;
-    let expected = catalog::Snapshot::take(&mut stage.observer()?)?.without_platform(history);
-    stage.close();
-    let found = catalog::Snapshot::of(target)?.without_platform(history).with_owner_as_migrator();
-    let (differences, _) = difference::compare(&expected, &found, &difference::DRIFT);
-    notes.extend(noted.lines);
-    Ok(Drift { differences, notes, missing: noted.missing })
-}
-
-/// The result of [`drift`].
-#[derive(Debug, Clone)]
-pub(crate) struct Drift {
-    pub(crate) differences: Vec<Difference>,
-    pub(crate) notes: Vec<String>,
-    /// Statements of the migrations that the shadow could not replay.
-    pub(crate) missing: usize,
 }

@@ -1,16 +1,15 @@
 //! The change's own files: strictly, up → down → up, watched.
 
-use std::collections::BTreeMap;
-
 use postgres::Client;
 
 use super::{
     catalog::Snapshot,
-    diagnose::{self, Circumstances},
     difference::{self, Words},
-    fixtures::{self, Fixture},
-    lock_trace::{Tracer, first_word, reaches_beyond_the_database, words},
-    stage::{Actor, Notice, Stage},
+    fixtures::{self, Fixture, Rows},
+    lock_trace::{Tracer, words},
+    seed::{self, Grown},
+    separate,
+    stage::{Notice, Stage},
 };
 use crate::{
     error::Error,
@@ -27,25 +26,55 @@ pub(super) struct Part<'a> {
     pub(super) assertions: bool,
     /// Part of the history could not be replayed.
     pub(super) base_incomplete: bool,
+    /// A file of the change before this one that failed.
+    pub(super) blocked: Option<&'a str>,
     /// Major version of the target.
     pub(super) target: u32,
+    /// Rows to make up in each empty table.
+    pub(super) seed_rows: u32,
+}
+
+/// What a rehearsal leaves the database in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Left {
+    /// As after the file, and nothing else.
+    Applied,
+    /// As before the file: it failed, and was rolled back whole.
+    Undone,
+    /// Neither.
+    Unclean,
+    /// Closed to the role that migrations run as.
+    Closed,
+}
+
+/// Rows in the tables before UP.
+struct Seeded {
+    /// Whether a seed file loaded some.
+    own: bool,
+    before: Rows,
+    grown: Grown,
+}
+
+impl Seeded {
+    fn any(&self) -> bool {
+        self.own || !self.grown.tables.is_empty()
+    }
 }
 
 /// What became of one section.
 #[derive(Default)]
-struct Ran {
-    traces: Vec<StatementTrace>,
-    failure: Option<Failure>,
+pub(super) struct Ran {
+    pub(super) traces: Vec<StatementTrace>,
+    pub(super) failure: Option<Failure>,
     /// Why it could not be run here, although nothing is wrong with it.
-    unverifiable: Option<String>,
+    pub(super) unverifiable: Option<String>,
 }
 
 impl Part<'_> {
-    /// Rehearses the migration. The database has it applied afterwards, unless it failed.
-    pub(super) fn rehearse(&self) -> Result<Rehearsal, Error> {
-        let migration = self.migration;
+    /// Rehearses the migration: up, down, up.
+    pub(super) fn rehearse(&self) -> Result<(Rehearsal, Left), Error> {
         let mut rehearsal = Rehearsal {
-            version: migration.version.0,
+            version: self.migration.version.0,
             up: Vec::new(),
             down: Vec::new(),
             round_trip: RoundTrip::NotRun,
@@ -54,21 +83,45 @@ impl Part<'_> {
             not_verified: Vec::new(),
             assertions: Vec::new(),
         };
-        for fixture in self.fixtures.iter().filter(|fixture| fixture.seed) {
-            let mut actor = self.stage.actor(false)?;
-            if let Err(why) = fixtures::load(&mut actor, fixture) {
-                rehearsal.assertions.push((fixture.path.clone(), Some(why)));
-            }
+        let mut left = self.round(&mut rehearsal)?;
+        // Whoever shuts us out shuts the next deploy out.
+        if let Err(error) = self.stage.actor(false) {
+            let shut_out = self.locked_out(&self.migration.up, &error).failure;
+            rehearsal.failure = rehearsal.failure.or(shut_out);
+            left = Left::Closed;
         }
-        let seeded = self.fixtures.iter().any(|fixture| fixture.seed);
+        Ok((rehearsal, left))
+    }
+
+    fn round(&self, rehearsal: &mut Rehearsal) -> Result<Left, Error> {
+        let migration = self.migration;
         let mut observer = self.stage.observer()?;
-        let before = Snapshot::take(&mut observer)?;
-        let rows_before = if seeded { fixtures::rows(&mut observer) } else { BTreeMap::new() };
+        let mut rows = self.rows(rehearsal)?;
+        let before = Snapshot::take(&mut observer, self.stage.major)?;
         drop(observer);
-        let separate = self.separately(&migration.up)?;
+        let separate = separate::traces(self.stage, &migration.up)?;
 
         let mut observer = self.stage.observer()?;
         let mut up = self.section(&mut observer, &migration.up, true)?;
+        let misfit = up.failure.as_ref().filter(|failure| {
+            // Integrity of data, and values that cannot be converted.
+            ["23", "22"].iter().any(|class| failure.sqlstate.starts_with(class))
+                // A new column that must not be null fails on any row.
+                && failure.sqlstate != "23502"
+                && !rows.grown.tables.is_empty()
+                && self.in_one(&migration.up)
+        });
+        if let Some(failure) = misfit {
+            let message = &failure.message;
+            rehearsal.not_verified.push(format!(
+                "the made-up rows do not fit what UP wants ({message}): rehearsed without them, and what happens to \
+                 data is not verified; rows of your own can stand in tests/{}*.seed.sql",
+                migration.version_text
+            ));
+            seed::clear(&mut self.stage.actor(false)?, &rows.grown).map_err(untraced)?;
+            rows = Seeded { own: rows.own, before: Rows::new(), grown: Grown::default() };
+            up = self.section(&mut observer, &migration.up, true)?;
+        }
         for trace in &mut up.traces {
             if let Some(alone) = separate.get(&trace.statement) {
                 trace.locks.clone_from(&alone.locks);
@@ -78,58 +131,87 @@ impl Part<'_> {
         }
         rehearsal.up = up.traces;
         rehearsal.failure = up.failure;
-        if let Some(why) = up.unverifiable {
-            rehearsal.not_verified.push(why);
-            return Ok(rehearsal);
+        rehearsal.not_verified.extend(up.unverifiable.clone());
+        if up.unverifiable.is_some() || rehearsal.failure.is_some() {
+            let whole = self.in_one(&migration.up) && !rows.any();
+            return Ok(if whole { Left::Undone } else { Left::Unclean });
         }
-        if rehearsal.failure.is_some() {
-            return Ok(rehearsal);
-        }
-        let after_up = Snapshot::take(&mut observer)?;
+        let after_up = Snapshot::take(&mut observer, self.stage.major)?;
         self.stand_ins(&mut observer, &before, &after_up, &mut rehearsal.not_verified);
         if self.assertions {
             for fixture in self.fixtures.iter().filter(|fixture| !fixture.seed) {
-                let mut actor = self.stage.actor(false)?;
-                rehearsal.assertions.push((fixture.path.clone(), fixtures::check(&mut actor, fixture).err()));
+                let result = match self.stage.actor(false) {
+                    Ok(mut actor) => fixtures::check(&mut actor, fixture).err(),
+                    Err(error) => Some(error.to_string()),
+                };
+                rehearsal.assertions.push((fixture.path.clone(), result));
             }
         }
+        let applied = if rows.any() { Left::Unclean } else { Left::Applied };
         if migration.irreversible.is_some() {
             rehearsal.round_trip = RoundTrip::Irreversible;
-            return Ok(rehearsal);
+            return Ok(applied);
         }
         let Some(down) = migration.down.as_ref().filter(|_| migration.has_down()) else {
             rehearsal.not_verified.push("there is no DOWN to rehearse".into());
-            return Ok(rehearsal);
+            return Ok(applied);
         };
         let ran = self.section(&mut observer, down, true)?;
         rehearsal.down = ran.traces;
         rehearsal.failure = ran.failure;
-        if let Some(why) = ran.unverifiable {
-            rehearsal.not_verified.push(why);
-            return Ok(rehearsal);
+        rehearsal.not_verified.extend(ran.unverifiable.clone());
+        if ran.unverifiable.is_some() || rehearsal.failure.is_some() {
+            return Ok(if self.in_one(down) { applied } else { Left::Unclean });
         }
-        if rehearsal.failure.is_some() {
-            return Ok(rehearsal);
-        }
-        let after_down = Snapshot::take(&mut observer)?;
-        self.differences(&before, &after_down, &difference::DOWN, &mut rehearsal);
-        if seeded {
-            rehearsal.difference.extend(fixtures::lost(&rows_before, &fixtures::rows(&mut observer)));
+        let after_down = Snapshot::take(&mut observer, self.stage.major)?;
+        self.differences(&before, &after_down, &difference::DOWN, rehearsal);
+        if rows.any() {
+            rehearsal.difference.extend(match self.stage.actor(false) {
+                Ok(mut actor) => fixtures::lost(&rows.before, &fixtures::rows(&mut actor)),
+                // Told below, where UP cannot log in either.
+                Err(_) => Vec::new(),
+            });
         }
         let again = self.section(&mut observer, &migration.up, false)?;
         if let Some(mut failure) = again.failure {
             failure.message = format!("after DOWN, UP cannot be applied again: {}", failure.message);
             rehearsal.failure = Some(failure);
         } else {
-            let second = Snapshot::take(&mut observer)?;
-            self.differences(&after_up, &second, &difference::SECOND_UP, &mut rehearsal);
+            let second = Snapshot::take(&mut observer, self.stage.major)?;
+            self.differences(&after_up, &second, &difference::SECOND_UP, rehearsal);
         }
-        rehearsal.round_trip = if rehearsal.difference.is_empty() && rehearsal.failure.is_none() {
-            RoundTrip::Restored
-        } else {
-            RoundTrip::Differs
-        };
-        Ok(rehearsal)
+        if rehearsal.difference.is_empty() && rehearsal.failure.is_none() {
+            rehearsal.round_trip = RoundTrip::Restored;
+            return Ok(applied);
+        }
+        rehearsal.round_trip = RoundTrip::Differs;
+        Ok(Left::Unclean)
+    }
+
+    /// Loads the rows of the seed files, makes up those that were asked for, and looks at all of them.
+    fn rows(&self, rehearsal: &mut Rehearsal) -> Result<Seeded, Error> {
+        let mut seeded = Seeded { own: false, before: Rows::new(), grown: Grown::default() };
+        for fixture in self.fixtures.iter().filter(|fixture| fixture.seed) {
+            let mut actor = self.stage.actor(false)?;
+            if let Err(why) = fixtures::load(&mut actor, fixture) {
+                rehearsal.assertions.push((fixture.path.clone(), Some(why)));
+            }
+            seeded.own = true;
+        }
+        if self.seed_rows > 0 {
+            seeded.grown = seed::grow(&mut self.stage.actor(false)?, self.seed_rows)?;
+            rehearsal.not_verified.append(&mut seeded.grown.notes);
+        }
+        if seeded.any() {
+            seeded.before = fixtures::rows(&mut self.stage.actor(false)?);
+        }
+        Ok(seeded)
+    }
+
+    /// Whether a failure in the section undoes all of it.
+    fn in_one(&self, section: &Section) -> bool {
+        let steps = steps(section, self.migration.transaction_off());
+        steps.len() == 1 && steps.iter().all(|step| !step.outside)
     }
 
     fn differences(&self, first: &Snapshot, second: &Snapshot, words: &Words, rehearsal: &mut Rehearsal) {
@@ -175,7 +257,10 @@ impl Part<'_> {
             let why = format!("{}:{line}: only psql understands this, so it was not run", section.file.path);
             return Ok(Ran { unverifiable: Some(why), ..Ran::default() });
         }
-        let mut actor = self.stage.actor(false)?;
+        let mut actor = match self.stage.actor(false) {
+            Ok(actor) => actor,
+            Err(error) => return Ok(self.locked_out(section, &error)),
+        };
         let mut tracer = match traced {
             true => Some(Tracer::new(observer).map_err(untraced)?),
             false => None,
@@ -196,13 +281,13 @@ impl Part<'_> {
                 };
                 notices.extend(actor.take_notices());
                 if let Err(error) = result {
-                    return self.failed(ran, section, pieces[first], first, &error, &actor, &notices);
+                    return self.failed(ran, section, first, &error, &actor, (observer, &notices));
                 }
                 ran.traces.push(trace);
                 continue;
             }
             if let Err(error) = actor.run("begin") {
-                return self.failed(ran, section, pieces[first], first, &error, &actor, &notices);
+                return self.failed(ran, section, first, &error, &actor, (observer, &notices));
             }
             for (at, piece) in pieces.iter().enumerate().take(step.end).skip(step.start) {
                 let sql = &section.sql[piece.body.clone()];
@@ -214,132 +299,16 @@ impl Part<'_> {
                 }
                 notices.extend(actor.take_notices());
                 if let Err(error) = result {
-                    return self.failed(ran, section, pieces[at], at, &error, &actor, &notices);
+                    return self.failed(ran, section, at, &error, &actor, (observer, &notices));
                 }
                 ran.traces.push(trace);
             }
             if let Err(error) = actor.run("commit") {
                 let last = step.end.saturating_sub(1);
-                return self.failed(ran, section, pieces[last], last, &error, &actor, &notices);
+                return self.failed(ran, section, last, &error, &actor, (observer, &notices));
             }
         }
         Ok(ran)
-    }
-
-    #[allow(clippy::too_many_arguments, reason = "all of it is what the failure was about")]
-    fn failed(
-        &self,
-        mut ran: Ran,
-        section: &Section,
-        piece: &Piece,
-        at: usize,
-        error: &postgres::Error,
-        actor: &Actor,
-        notices: &[Notice],
-    ) -> Result<Ran, Error> {
-        let statement = &section.sql[piece.body.clone()];
-        let place = section.place(piece.body.clone());
-        let intervention = actor.intervention();
-        let (code, message, position, hint) = match (error.as_db_error(), intervention) {
-            (_, Some(why)) => ("57014".to_owned(), format!("it was stopped: {why}"), None, None),
-            (Some(db), None) => {
-                let position = match db.position() {
-                    Some(postgres::error::ErrorPosition::Original(at)) => Some(*at as usize),
-                    _ => None,
-                };
-                (db.code().code().to_owned(), db.message().to_owned(), position, db.hint())
-            }
-            (None, None) if actor.is_closed() => {
-                ("08006".to_owned(), "it ended its own session".to_owned(), None, None)
-            }
-            (None, None) => ("XX000".to_owned(), error.to_string(), None, None),
-        };
-        if code == "0A000" && message.contains("shadow has no network") {
-            ran.unverifiable = Some(format!(
-                "{}:{}: it calls out to the network, which the shadow does not have; nothing after it was run",
-                section.file.path, place.line
-            ));
-            return Ok(ran);
-        }
-        if let Some(newer) = self.too_new(statement) {
-            ran.unverifiable = Some(format!(
-                "{}:{}: {} is read from Postgres {} on, and the shadow is {}: the statement was not run, nor what follows it",
-                section.file.path, place.line, newer.what, newer.since, self.stage.major
-            ));
-            return Ok(ran);
-        }
-        let about = Circumstances {
-            statement,
-            hint,
-            notices,
-            supabase: self.stage.supabase,
-            base_incomplete: self.base_incomplete,
-        };
-        // The server counts characters from one.
-        let inside = position.and_then(|at| statement.char_indices().nth(at.checked_sub(1)?));
-        ran.failure = Some(Failure {
-            direction: section.direction,
-            statement: at + 1,
-            offset: piece.body.start + inside.map_or(0, |(at, _)| at),
-            help: diagnose::help(&code, &message, &about),
-            sqlstate: code,
-            message,
-        });
-        Ok(ran)
-    }
-
-    /// What the target reads and the shadow, which is older, does not.
-    fn too_new(&self, statement: &str) -> Option<sql::Newer> {
-        let tree = sql::parse(statement).ok()?;
-        let newer = sql::newer_than(tree.first()?.node.as_ref()?, self.stage.major)?;
-        (newer.since <= self.target).then_some(newer)
-    }
-
-    /// Traces of the statements of a section each in a transaction of its own, in a copy of the
-    /// database: two statements about one relation would otherwise show the first one's locks only.
-    fn separately(&self, section: &Section) -> Result<BTreeMap<usize, StatementTrace>, Error> {
-        let mut traces = BTreeMap::new();
-        let mut observer = self.stage.observer()?;
-        let Ok(tracer) = Tracer::new(&mut observer) else { return Ok(traces) };
-        if !shares_relations(section, &tracer) || reaches_beyond_the_database(section) {
-            return Ok(traces);
-        }
-        drop(observer);
-        let source = self.stage.name();
-        let copy = format!("{source}_trace");
-        let copy = copy.as_str();
-        let quoted = sql::ident(&source);
-        let (elsewhere, _) = self.stage.database("template1");
-        let Ok(mut maker) = elsewhere.connect(postgres::NoTls) else { return Ok(traces) };
-        let strategy = if self.stage.major >= 15 { " strategy file_copy" } else { "" };
-        let made = maker.batch_execute(&format!(
-            "create database {copy} template {quoted} owner {}{strategy}",
-            sql::ident(self.stage.migrator())
-        ));
-        if let Err(error) = made {
-            log::debug!("no copy of the shadow for tracing: {error}");
-            return Ok(traces);
-        }
-        if let Ok((mut actor, mut observer)) = self.stage.pair(copy)
-            && let Ok(mut tracer) = Tracer::new(&mut observer)
-        {
-            for (at, piece) in section.cut.pieces.iter().enumerate() {
-                let sql = &section.sql[piece.body.clone()];
-                let mut trace = StatementTrace { statement: at + 1, ..StatementTrace::default() };
-                tracer.begin();
-                let seen = actor
-                    .run("begin")
-                    .and_then(|_| actor.run(sql))
-                    .and_then(|_| tracer.after(&mut observer, &mut actor, sql, &mut trace))
-                    .and_then(|()| actor.run("commit"));
-                if seen.is_err() {
-                    break;
-                }
-                traces.insert(at + 1, trace);
-            }
-        }
-        let _ = maker.batch_execute(&format!("drop database if exists {copy} with (force)"));
-        Ok(traces)
     }
 }
 
@@ -361,19 +330,6 @@ fn steps(section: &Section, transaction_off: bool) -> Vec<Step> {
         }
     }
     steps
-}
-
-/// Whether two statements may be about the same relation of those that exist.
-fn shares_relations(section: &Section, tracer: &Tracer) -> bool {
-    let statements: Vec<_> = section
-        .cut
-        .pieces
-        .iter()
-        .map(|piece| &section.sql[piece.body.clone()])
-        .filter(|sql| !matches!(first_word(sql).as_str(), "set" | "select"))
-        .map(words)
-        .collect();
-    tracer.names().any(|name| statements.iter().filter(|words| words.contains(name)).count() > 1)
 }
 
 fn untraced(error: postgres::Error) -> Error {

@@ -22,8 +22,10 @@ pub(super) struct Past<'a> {
     pub(super) cut: &'a Cut,
     /// The line in the file of an offset into `sql`.
     pub(super) line: &'a dyn Fn(usize) -> usize,
-    /// A dump of a whole database: what the shadow has already is no matter.
+    /// A dump of a whole database, or what follows one: what the shadow has already is no matter.
     pub(super) dump: bool,
+    /// The statement that is known to fail, by its place.
+    pub(super) skip: Option<usize>,
 }
 
 /// What could not be replayed as it stands.
@@ -43,6 +45,8 @@ pub(super) struct Replay<'a> {
     observer: Client,
     actor: Actor,
     pub(super) notes: Notes,
+    /// Whether what the platform refuses today is repeated with the rights of old: not of the change.
+    elevate: bool,
     told: usize,
     untold: usize,
 }
@@ -50,12 +54,19 @@ pub(super) struct Replay<'a> {
 impl<'a> Replay<'a> {
     pub(super) fn new(stage: &'a Stage) -> Result<Self, Error> {
         let (observer, actor) = (stage.observer()?, stage.actor(true)?);
-        Ok(Self { stage, observer, actor, notes: Notes::default(), told: 0, untold: 0 })
+        let elevate = stage.can_elevate();
+        Ok(Self { stage, observer, actor, notes: Notes::default(), elevate, told: 0, untold: 0 })
+    }
+
+    /// For files of the change, where later ones of it are rehearsed on what works of them.
+    pub(super) fn of_change(stage: &'a Stage) -> Result<Self, Error> {
+        let (observer, actor) = (stage.observer()?, stage.actor(false)?);
+        Ok(Self { stage, observer, actor, notes: Notes::default(), elevate: false, told: 0, untold: 0 })
     }
 
     pub(super) fn file(&mut self, past: &Past<'_>) -> Result<(), Error> {
         (self.told, self.untold) = (0, 0);
-        let whole = is_plain(past) && self.actor.run(past.sql).is_ok();
+        let whole = past.skip.is_none() && is_plain(past) && self.actor.run(past.sql).is_ok();
         if !whole {
             self.recover()?;
             self.one_by_one(past)?;
@@ -81,11 +92,25 @@ impl<'a> Replay<'a> {
 
     fn one_by_one(&mut self, past: &Past<'_>) -> Result<(), Error> {
         self.begin()?;
+        // A dump makes much that is the platform's: it has those rights throughout.
+        let elevated = past.dump && self.elevate;
+        if elevated {
+            self.observer.batch_execute("call shadow.elevate(true)").map_err(lost)?;
+        }
+        let result = self.each(past);
+        if elevated {
+            self.observer.batch_execute("call shadow.elevate(false)").map_err(lost)?;
+        }
+        result
+    }
+
+    fn each(&mut self, past: &Past<'_>) -> Result<(), Error> {
         let pieces = &past.cut.pieces;
-        for (at, piece) in pieces.iter().enumerate() {
+        for (at, piece) in pieces.iter().enumerate().filter(|(at, _)| past.skip != Some(*at)) {
             let sql = &past.sql[piece.body.clone()];
             match piece.kind {
                 PieceKind::CopyData => continue,
+                PieceKind::MetaCommand if is_harmless(sql) => continue,
                 PieceKind::MetaCommand => {
                     self.tell(past, piece, "a psql command, left out", true);
                     continue;
@@ -141,7 +166,7 @@ impl<'a> Replay<'a> {
         let Err(error) = self.attempt(sql, data) else { return Ok(()) };
         let code = error.code().map(|code| code.code().to_owned()).unwrap_or_default();
         if self.actor.is_closed() {
-            let why = self.actor.intervention().unwrap_or("it ended the session");
+            let why = self.actor.intervention().unwrap_or_else(|| "it ended the session".into());
             self.tell(past, piece, &format!("not replayed: {why}"), true);
             return self.begin();
         }
@@ -153,7 +178,7 @@ impl<'a> Replay<'a> {
                 self.begin()?;
                 alone
             }
-            "42501" if self.stage.can_elevate() => self.elevated(sql, data),
+            "42501" if self.elevate && !past.dump => self.elevated(sql, data),
             _ => Err(error),
         };
         match again {
@@ -167,24 +192,25 @@ impl<'a> Replay<'a> {
             }
             Ok(_) => {}
             // A dump of a Supabase project also makes what the shadow has.
-            Err(error) if past.dump && exists_already(&error) => {}
+            Err(error) if past.dump && (exists_already(&error) || is_setting(sql, &error)) => {}
             Err(error) => self.tell(past, piece, &format!("not replayed: {}", text(&error)), true),
         }
         Ok(())
     }
 
     fn attempt(&mut self, sql: &str, data: Option<&str>) -> Result<(), postgres::Error> {
-        self.actor.run("savepoint lockkeeper")?;
+        // A savepoint that the statement itself released, or that its commit ended, is no matter.
         let result = match data {
-            Some(data) => self.actor.copy_in(sql, data.strip_suffix("\\.").unwrap_or(data)),
-            None => self.actor.run(sql).map(|_| ()),
+            // One round trip where all is well: dumps have thousands of statements.
+            None => self.actor.run(&format!("savepoint lockkeeper;\n{sql}\n;release lockkeeper")).map(|_| ()),
+            Some(data) => {
+                self.actor.run("savepoint lockkeeper")?;
+                let copied = self.actor.copy_in(sql, data.strip_suffix("\\.").unwrap_or(data));
+                if copied.is_ok() { self.actor.run("release lockkeeper").map(|_| ()) } else { copied }
+            }
         };
-        // A savepoint that the statement itself released or that its commit ended is no matter.
-        let end = if result.is_ok() { "release lockkeeper" } else { "rollback to lockkeeper" };
-        if let Err(error) = self.actor.run(end)
-            && result.is_ok()
-        {
-            return Err(error);
+        if result.is_err() {
+            let _ = self.actor.run("rollback to lockkeeper");
         }
         result
     }
@@ -223,9 +249,28 @@ fn is_plain(past: &Past<'_>) -> bool {
         })
 }
 
+/// psql commands that change nothing in the database. `pg_dump` writes `\\restrict` since August 2025
+/// (CVE-2025-8714).
+fn is_harmless(command: &str) -> bool {
+    const COMMANDS: &[&str] =
+        &["restrict", "unrestrict", "echo", "qecho", "warn", "set", "unset", "timing", "pset", "encoding"];
+    let name = command.trim_start_matches('\\').split(|c: char| !c.is_ascii_alphanumeric()).next();
+    name.is_some_and(|name| COMMANDS.contains(&name))
+}
+
+/// A setting at the head of a dump that this server is too old to know (`transaction_timeout`).
+fn is_setting(sql: &str, error: &postgres::Error) -> bool {
+    first_word(sql) == "set" && error.code().is_some_and(|code| code.code() == "42704")
+}
+
 fn exists_already(error: &postgres::Error) -> bool {
     error.code().is_some_and(|code| {
-        matches!(code.code(), "42P06" | "42P07" | "42710" | "42723" | "42701" | "42P16" | "42501")
+        // Schema, relation, object, function, column, primary key; no right to what is the platform's; a
+        // partition that is one; a right that its owner has.
+        matches!(
+            code.code(),
+            "42P06" | "42P07" | "42710" | "42723" | "42701" | "42P16" | "42501" | "42809" | "0LP01"
+        )
     })
 }
 

@@ -314,6 +314,19 @@ mod tests {
     }
 
     #[test]
+    fn a_panic_leaves_nothing() {
+        let seen = std::sync::Mutex::new(None);
+        let panicked = std::panic::catch_unwind(|| {
+            let server = Server::plain(&versions::any());
+            *seen.lock().unwrap() = Some((server.folder.path().to_path_buf(), server.child.id()));
+            panic!("on purpose");
+        });
+        assert!(panicked.is_err());
+        let (folder, pid) = seen.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).unwrap();
+        assert!(!folder.exists() && !Path::new(&format!("/proc/{pid}")).exists());
+    }
+
+    #[test]
     fn several_at_once() {
         let binaries = versions::any();
         let servers: Vec<Server> = std::thread::scope(|scope| {

@@ -14,13 +14,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use postgres::{CancelToken, Client, Config, NoTls, config::Host, error::DbError};
+use postgres::{CancelToken, Client, config::Host, error::DbError};
 
-use super::{cache, server::Server, stand_ins};
-use crate::{db::Address, error::Error, secret::Secret};
-
-/// What a migration may add to the data directory before it is stopped.
-const MAX_GROWTH: u64 = 2 << 30;
+use super::{
+    cache,
+    door::{Door, Limits},
+    given::Made,
+    server::Server,
+    stand_ins,
+};
+use crate::{db::Address, error::Error, interrupt, secret::Secret};
 
 /// A message that the server sent beside the result.
 #[derive(Debug, Clone)]
@@ -35,9 +38,11 @@ pub(super) struct Stage {
     server: Option<Server>,
     /// The database that was made for us on a given server.
     made: Option<Made>,
-    admin: Config,
-    migrator: Config,
-    pub(super) timeout: Duration,
+    admin: Door,
+    migrator: Door,
+    /// Another database of the server, which no migration can close to us.
+    elsewhere: Door,
+    limits: Limits,
     /// Whether the Supabase prelude is in place, with its role for elevation.
     pub(super) supabase: bool,
     pub(super) major: u32,
@@ -47,28 +52,25 @@ pub(super) struct Stage {
 pub(super) const MIGRATOR: &str = "postgres";
 
 impl Stage {
-    pub(super) fn on(server: Server, supabase: bool, timeout: Duration) -> Self {
+    pub(super) fn on(server: Server, supabase: bool, limits: Limits) -> Self {
+        let admin = Door::new(server.config(server.admin(), "postgres"), None);
         Self {
-            admin: server.config(server.admin(), "postgres"),
-            migrator: server.config(MIGRATOR, "postgres"),
+            elsewhere: admin.database("template1"),
+            admin,
+            migrator: Door::new(server.config(MIGRATOR, "postgres"), None),
             major: server.major(),
             server: Some(server),
             made: None,
-            timeout,
+            limits,
             supabase,
         }
     }
 
     /// In a database made for us on a server that somebody else runs.
-    pub(super) fn given(
-        made: Made,
-        admin: Config,
-        migrator: Config,
-        major: u32,
-        supabase: bool,
-        timeout: Duration,
-    ) -> Self {
-        Self { server: None, made: Some(made), admin, migrator, timeout, supabase, major }
+    pub(super) fn given(made: Made, doors: (Door, Door), major: u32, supabase: bool, limits: Limits) -> Self {
+        let (admin, migrator) = doors;
+        let elsewhere = made.elsewhere();
+        Self { server: None, made: Some(made), admin, migrator, elsewhere, limits, supabase, major }
     }
 
     /// Whether the observer may grant the rights of old.
@@ -78,19 +80,20 @@ impl Stage {
 
     /// The role that migrations run as.
     pub(super) fn migrator(&self) -> &str {
-        self.migrator.get_user().unwrap_or(MIGRATOR)
+        self.migrator.config.get_user().unwrap_or(MIGRATOR)
     }
 
     /// How the migrating role connects, for another room's session.
     pub(super) fn address(&self) -> Address {
-        let host = match self.migrator.get_hosts().first() {
+        let config = &self.migrator.config;
+        let host = match config.get_hosts().first() {
             Some(Host::Unix(folder)) => folder.to_string_lossy().into_owned(),
             Some(Host::Tcp(name)) => name.clone(),
             None => String::new(),
         };
-        let password = self.migrator.get_password().map(String::from_utf8_lossy);
+        let password = config.get_password().map(String::from_utf8_lossy);
         Address {
-            port: self.migrator.get_ports().first().copied().unwrap_or(5432),
+            port: config.get_ports().first().copied().unwrap_or(5432),
             user: Some(self.migrator().to_owned()),
             password: password.map(Secret::new),
             database: Some(self.name()),
@@ -103,66 +106,68 @@ impl Stage {
         self.server.as_mut()
     }
 
-    /// The same server, another database.
-    pub(super) fn database(&self, name: &str) -> (Config, Config) {
-        let (mut admin, mut migrator) = (self.admin.clone(), self.migrator.clone());
-        (admin.dbname(name).clone(), migrator.dbname(name).clone())
+    /// As superuser, in a database that is none of the migration's.
+    pub(super) fn elsewhere(&self) -> &Door {
+        &self.elsewhere
     }
 
     pub(super) fn name(&self) -> String {
-        self.admin.get_dbname().unwrap_or("postgres").to_owned()
+        self.admin.config.get_dbname().unwrap_or("postgres").to_owned()
     }
 
     /// A connection with all rights, for looking and for preparing. Runs no SQL of a migration.
     pub(super) fn observer(&self) -> Result<Client, Error> {
-        self.observer_of(&self.admin)
-    }
-
-    fn observer_of(&self, config: &Config) -> Result<Client, Error> {
-        // With an empty path, `pg_get_*def` qualify every name.
-        config.clone().options("-c search_path= -c lock_timeout=5s").connect(NoTls).map_err(gone)
+        observe(&self.admin)
     }
 
     /// A connection as the migrating role, fresh: nothing of another file is in it.
     pub(super) fn actor(&self, lenient: bool) -> Result<Actor, Error> {
-        self.actor_of(&self.admin, &self.migrator, lenient)
+        self.actor_of(&self.migrator, lenient)
     }
 
     /// Actor and observer of another database of the same server.
     pub(super) fn pair(&self, database: &str) -> Result<(Actor, Client), Error> {
-        let (admin, migrator) = self.database(database);
-        Ok((self.actor_of(&admin, &migrator, false)?, self.observer_of(&admin)?))
+        let actor = self.actor_of(&self.migrator.database(database), false)?;
+        Ok((actor, observe(&self.admin.database(database))?))
     }
 
-    fn actor_of(&self, admin: &Config, migrator: &Config, lenient: bool) -> Result<Actor, Error> {
+    fn actor_of(&self, migrator: &Door, lenient: bool) -> Result<Actor, Error> {
         let notices = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&notices);
-        let mut config = migrator.clone();
         let mut options = "-c lock_timeout=10s".to_owned();
         if lenient {
             // Old histories delete from storage tables, which today's platform refuses.
             options.push_str(" -c storage.allow_delete_query=true");
         }
-        config.options(&options).notice_callback(move |error: DbError| {
+        let mut door = migrator.options(&options);
+        door.config.notice_callback(move |error: DbError| {
             log::debug!("shadow: {}: {}", error.severity(), error.message());
             if let Ok(mut notices) = sink.lock() {
                 let notice = Notice { code: error.code().code().into(), message: error.message().into() };
                 notices.push(notice);
             }
         });
-        let mut client = config.connect(NoTls).map_err(gone)?;
+        let mut client = door.connect().map_err(gone)?;
         let pid = client
             .query_one("select pg_catalog.pg_backend_pid()", &[])
             .and_then(|row| row.try_get::<_, i32>(0))
             .map_err(gone)?;
-        let watchdog = Watchdog::start(
-            client.cancel_token(),
-            admin.clone(),
+        let watched = Watched {
+            token: client.cancel_token(),
+            door: self.elsewhere.clone(),
             pid,
-            self.server.as_ref().map(Server::data_dir),
-        );
+            data: self.server.as_ref().map(Server::data_dir),
+            disk: self.limits.disk,
+        };
         let stand_ins = self.can_elevate();
-        Ok(Actor { client, pid, notices, timeout: self.timeout, watchdog, stand_ins })
+        Ok(Actor {
+            client,
+            pid,
+            notices,
+            time: self.limits.time,
+            watchdog: Watchdog::start(watched),
+            stand_ins,
+        })
     }
 
     /// Ends the server, or drops the database, whichever is ours.
@@ -174,22 +179,9 @@ impl Stage {
     }
 }
 
-/// A database on a given server, dropped with the value.
-pub(super) struct Made {
-    pub(super) name: String,
-    /// Another database of the same server, to drop it from.
-    pub(super) from: Config,
-}
-
-impl Drop for Made {
-    fn drop(&mut self) {
-        let dropped = self.from.connect(NoTls).and_then(|mut client| {
-            client.batch_execute(&format!("drop database if exists {} with (force)", self.name))
-        });
-        if let Err(error) = dropped {
-            log::warn!("the database {} of the shadow could not be dropped: {error}", self.name);
-        }
-    }
+fn observe(admin: &Door) -> Result<Client, Error> {
+    // With an empty path, `pg_get_*def` qualify every name.
+    admin.options("-c search_path= -c lock_timeout=5s").connect().map_err(gone)
 }
 
 fn gone(error: postgres::Error) -> Error {
@@ -205,7 +197,7 @@ pub(super) struct Actor {
     client: Client,
     pub(super) pid: i32,
     notices: Arc<Mutex<Vec<Notice>>>,
-    timeout: Duration,
+    time: Duration,
     watchdog: Watchdog,
     /// Whether some extensions are only stand-ins, as on a Supabase server of ours.
     stand_ins: bool,
@@ -216,7 +208,7 @@ impl Actor {
     pub(super) fn run(&mut self, sql: &str) -> Result<Duration, postgres::Error> {
         let sql = if self.stand_ins { stand_ins::for_shadow(sql) } else { sql.into() };
         let began = Instant::now();
-        self.watchdog.arm(self.timeout);
+        self.watchdog.arm(self.time);
         let result = self.client.batch_execute(&sql);
         self.watchdog.disarm();
         result.map(|()| began.elapsed())
@@ -224,7 +216,7 @@ impl Actor {
 
     /// Runs a query of ours, as text.
     pub(super) fn rows(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>, postgres::Error> {
-        self.watchdog.arm(self.timeout);
+        self.watchdog.arm(self.time);
         let result = self.client.simple_query(sql);
         self.watchdog.disarm();
         let rows = result?.into_iter().filter_map(|message| match message {
@@ -239,7 +231,7 @@ impl Actor {
     /// Sends the rows of a `COPY … FROM STDIN`.
     pub(super) fn copy_in(&mut self, statement: &str, data: &str) -> Result<(), postgres::Error> {
         use std::io::Write;
-        self.watchdog.arm(self.timeout);
+        self.watchdog.arm(self.time);
         let result = self.client.copy_in(statement).and_then(|mut writer| {
             // A failed write shows as the error of `finish`.
             let _ = writer.write_all(data.as_bytes());
@@ -258,7 +250,7 @@ impl Actor {
     }
 
     /// Why the watchdog intervened, where it did.
-    pub(super) fn intervention(&self) -> Option<&'static str> {
+    pub(super) fn intervention(&self) -> Option<String> {
         self.watchdog.reason()
     }
 }
@@ -273,19 +265,28 @@ struct Watchdog {
 
 struct Shared {
     deadline: Mutex<Option<Instant>>,
-    reason: Mutex<Option<&'static str>>,
+    reason: Mutex<Option<String>>,
     over: AtomicBool,
 }
 
+/// Whom the watchdog watches, and what it ends it by.
+struct Watched {
+    token: CancelToken,
+    door: Door,
+    pid: i32,
+    data: Option<PathBuf>,
+    disk: u64,
+}
+
 impl Watchdog {
-    fn start(cancel: CancelToken, admin: Config, pid: i32, data: Option<PathBuf>) -> Self {
+    fn start(watched: Watched) -> Self {
         let shared = Arc::new(Shared {
             deadline: Mutex::new(None),
             reason: Mutex::new(None),
             over: AtomicBool::new(false),
         });
-        let watched = Arc::clone(&shared);
-        let thread = std::thread::spawn(move || watch(&watched, &cancel, &admin, pid, data.as_ref()));
+        let seen = Arc::clone(&shared);
+        let thread = std::thread::spawn(move || watch(&seen, &watched));
         Self { shared, thread: Some(thread) }
     }
 
@@ -303,8 +304,8 @@ impl Watchdog {
         }
     }
 
-    fn reason(&self) -> Option<&'static str> {
-        self.shared.reason.lock().ok().and_then(|reason| *reason)
+    fn reason(&self) -> Option<String> {
+        self.shared.reason.lock().ok().and_then(|reason| reason.clone())
     }
 }
 
@@ -318,7 +319,7 @@ impl Drop for Watchdog {
     }
 }
 
-fn watch(shared: &Shared, cancel: &CancelToken, admin: &Config, pid: i32, data: Option<&PathBuf>) {
+fn watch(shared: &Shared, watched: &Watched) {
     let mut attempts = 0;
     let mut rounds = 0u32;
     let mut at_first: Option<u64> = None;
@@ -329,25 +330,27 @@ fn watch(shared: &Shared, cancel: &CancelToken, admin: &Config, pid: i32, data: 
             continue;
         };
         rounds += 1;
-        let size = (rounds % 5 == 1).then(|| data.map(|data| cache::size(data))).flatten();
+        let size = (rounds % 3 == 1).then(|| watched.data.as_deref().map(cache::size)).flatten();
         let before = *at_first.get_or_insert(size.unwrap_or(0));
-        let full = size.is_some_and(|size| size.saturating_sub(before) > MAX_GROWTH);
-        if Instant::now() < deadline && !full {
+        let full = size.is_some_and(|size| size.saturating_sub(before) > watched.disk);
+        let why = if full {
+            format!("it filled more than {} MB of the disk (`shadow.disk`)", watched.disk >> 20)
+        } else if Instant::now() >= deadline {
+            "it did not end within `shadow.timeout`".to_owned()
+        } else if interrupt::requested() {
+            "the run was interrupted".to_owned()
+        } else {
             continue;
-        }
+        };
         if let Ok(mut reason) = shared.reason.lock() {
-            *reason = Some(if full {
-                "it filled more than 2 GB"
-            } else {
-                "it did not end within `shadow.timeout`"
-            });
+            reason.get_or_insert(why);
         }
         attempts += 1;
         // A statement can catch a cancellation and go on; it cannot catch its session's end.
         if attempts < 3 {
-            let _ = cancel.cancel_query(NoTls);
-        } else if let Ok(mut client) = admin.connect(NoTls) {
-            let _ = client.execute("select pg_catalog.pg_terminate_backend($1)", &[&pid]);
+            watched.door.cancel(&watched.token);
+        } else if let Ok(mut client) = watched.door.connect() {
+            let _ = client.execute("select pg_catalog.pg_terminate_backend($1)", &[&watched.pid]);
         }
     }
 }

@@ -72,6 +72,31 @@ const PRIVILEGED: &[&str] = &[
 /// Modules that would open a connection to wherever the SQL says.
 const NETWORK: &[&str] = &["dblink", "postgres_fdw", "libpqwalreceiver", "pg_net", "http", "pg_cron"];
 
+/// What else Supabase offers and this machine may lack.
+/// <https://supabase.com/docs/guides/database/extensions>
+const OFFERED: &[&str] = &[
+    "address_standardizer",
+    "address_standardizer_data_us",
+    "pg_partman",
+    "pg_stat_monitor",
+    "pgroonga",
+    "pgroonga_database",
+    "plcoffee",
+    "plls",
+    "plv8",
+];
+
+/// The name of an extension that Supabase has and this server lacks, if that is what the error says.
+pub(super) fn unavailable(code: &str, message: &str) -> Option<String> {
+    if !matches!(code, "0A000" | "58P01" | "22023") {
+        return None;
+    }
+    let name = message.strip_prefix("extension \"")?.split_once("\" is not available")?.0;
+    let stand_in = || assets::EXTENSIONS.iter().any(|(file, _)| *file == format!("{name}.control"));
+    let offered = PRIVILEGED.contains(&name) || OFFERED.contains(&name) || stand_in();
+    offered.then(|| name.to_owned())
+}
+
 /// Builds the tree in `root` and returns the path of its `postgres`.
 pub(super) fn build(binaries: &Binaries, root: &Path) -> Result<PathBuf, Error> {
     plant(binaries, root).map_err(|error| {

@@ -48,6 +48,7 @@ fn a_failure_is_told_at_its_line() {
         ran.stdout.contains("migrations/1_a.sql:3:1: up: relation \"nowhere\" does not exist"),
         "{ran:?}"
     );
+    assert!(ran.stdout.contains("        ALTER TABLE nowhere ADD COLUMN x int\n"), "the statement: {ran:?}");
     assert!(
         ran.stdout.contains("help: No migration before this one makes the relation `nowhere`"),
         "{ran:?}"
@@ -165,4 +166,147 @@ fn drift_is_what_nobody_wrote_down() {
     assert_eq!(ran.json()["pending"], serde_json::json!([2]));
     database.execute("ALTER TABLE a DROP COLUMN by_hand");
     project.run_on(&url, &["up", "--fail-on-drift"]).expect(0);
+}
+
+/// What the migrations make beside tables is compared as well; what belongs to the server, and no
+/// migration made, is not.
+#[test]
+fn drift_is_also_of_roles_settings_and_event_triggers() {
+    let service = crate::support::service::Service::start("owner");
+    let project = Project::new();
+    project.write("lockkeeper.toml", "profile = \"postgres\"\n");
+    project.migration(
+        "1_a",
+        "CREATE SCHEMA app; CREATE ROLE app_reader; GRANT USAGE ON SCHEMA app TO app_reader;
+         ALTER ROLE app_reader SET work_mem = '8MB'; CREATE EXTENSION citext SCHEMA app;
+         ALTER DEFAULT PRIVILEGES IN SCHEMA app GRANT SELECT ON TABLES TO app_reader; CREATE TABLE app.t (id int);",
+        "SELECT 1;",
+    );
+    let url = service.url("postgres");
+    project.run_on(&url, &["up"]).expect(0);
+    service
+        .client()
+        .batch_execute("CREATE ROLE of_somebody LOGIN; ALTER ROLE of_somebody SET work_mem = '1MB'")
+        .unwrap();
+    let ran = project.run_on(&url, &["drift"]).expect(0);
+    assert!(ran.stdout.contains("no drift"), "{ran:?}");
+    let by_hand = "ALTER ROLE app_reader LOGIN; ALTER ROLE app_reader SET work_mem = '9MB';
+        CREATE FUNCTION app.e() RETURNS event_trigger LANGUAGE plpgsql AS 'begin end';
+        CREATE EVENT TRIGGER watcher ON ddl_command_end EXECUTE FUNCTION app.e();
+        ALTER EXTENSION citext SET SCHEMA public; REVOKE SELECT ON app.t FROM app_reader;
+        ALTER TABLE app.t ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON app.t USING (true);";
+    service.client().batch_execute(by_hand).unwrap();
+    let ran = project.run_on(&url, &["drift"]).expect(1);
+    for expected in [
+        "role app_reader `rolcanlogin`: on instead of off in the target",
+        "setting app_reader values: has work_mem=9MB; lacks work_mem=8MB in the target",
+        "event trigger watcher is only in the target",
+        "function app.e() is only in the target",
+        "extension citext `schema`: public instead of app in the target",
+        "table app.t privileges: lacks app_reader=SELECT in the target",
+        "table app.t `rls`: on instead of off in the target",
+        "policy app.t.p is only in the target",
+        "to make the target as the migrations say: ALTER ROLE app_reader NOLOGIN;",
+    ] {
+        assert!(ran.stdout.contains(expected), "{expected}\n{}", ran.stdout);
+    }
+    assert!(!ran.stdout.contains("of_somebody"), "{ran:?}");
+}
+
+/// A claim that the trace disproves is dropped and told in the log; a lock that nobody foresaw becomes a
+/// finding; a statement outside a transaction is watched from a second connection; all with durations.
+#[test]
+fn claims_and_traces_are_reconciled() {
+    let project = Project::new();
+    // Only the shadow knows the type that the column has: the history does not say it.
+    project
+        .write("base.sql", "CREATE TABLE public.people (id int PRIMARY KEY, note varchar(50), name text);");
+    project.write("lockkeeper.toml", "[shadow]\nbase_schema = \"base.sql\"\n");
+    let check = |name: &str, up: &str, arguments: &[&str]| {
+        project.migration(name, up, "SELECT 1;");
+        let path = format!("migrations/{name}.sql");
+        let arguments =
+            [&["check", "--format", "json", "--fail-on", "never"], arguments, &[path.as_str()]].concat();
+        project.run(&arguments).expect(0)
+    };
+    let rules = |ran: &Ran| -> Vec<String> {
+        let document = ran.json();
+        let findings = document["findings"].as_array().expect("a list");
+        findings
+            .iter()
+            .map(|one| {
+                format!(
+                    "{} {} {}",
+                    one["rule"].as_str().unwrap(),
+                    one["evidence"].as_str().unwrap(),
+                    one["lock"]
+                )
+            })
+            .collect()
+    };
+    let widen = "ALTER TABLE public.people ALTER COLUMN note TYPE varchar(80);";
+    let read = rules(&check("1_a", widen, &["--shadow", "off"]));
+    assert!(read.iter().any(|rule| rule.starts_with("column-type-rewrite ")), "{read:?}");
+    let ran = check("1_a", widen, &["--shadow", "required", "-vv"]);
+    let seen = rules(&ran);
+    assert!(!seen.iter().any(|rule| rule.starts_with("column-type-rewrite ")), "{seen:?}");
+    assert!(
+        ran.stderr.contains(
+            "column-type-rewrite on public.people.note was refuted by the shadow: it saw no rewrite"
+        ),
+        "{}",
+        ran.stderr
+    );
+    project.remove("migrations/1_a.sql");
+
+    let hidden = "DO $$ BEGIN EXECUTE format('ALTER TABLE public.%I ADD COLUMN x int', 'people'); END $$;";
+    let seen = rules(&check("2_b", hidden, &["--shadow", "required"]));
+    assert!(seen.contains(&"unforeseen-lock shadow \"ACCESS EXCLUSIVE\"".to_owned()), "{seen:?}");
+    project.remove("migrations/2_b.sql");
+
+    let outside = "CREATE INDEX CONCURRENTLY people_name ON public.people (name);";
+    let document = check("3_c", outside, &["--shadow", "required"]).json();
+    let statement = &document["files"][0]["statements"][0];
+    assert_eq!(document["files"][0]["transactional"], false);
+    let locks = statement["locks"].as_array().expect("locks");
+    assert!(
+        locks.contains(&serde_json::json!({"object": "public.people", "mode": "SHARE UPDATE EXCLUSIVE"})),
+        "{statement}"
+    );
+    assert!(statement["duration_ms"].as_f64().is_some_and(|time| time > 0.0), "{statement}");
+}
+
+/// Runs at once fill one cache without harm, it can be carried elsewhere (as `actions/cache` does), and
+/// `--no-cache` neither reads nor writes it.
+#[test]
+fn the_cache_is_shared_carried_and_left_out() {
+    let project = Project::new();
+    project.write("lockkeeper.toml", "profile = \"postgres\"\n");
+    project.migration("1_a", "CREATE TABLE a (id int);", "DROP TABLE a;");
+    project.migration("2_b", "ALTER TABLE a ADD COLUMN b int;", "ALTER TABLE a DROP COLUMN b;");
+    let home = tempfile::tempdir().expect("a folder");
+    let run = |cache: &Path, arguments: &[&str]| {
+        let arguments = [&["test", "migrations/2_b.sql"], arguments].concat();
+        let output = project.command(&arguments).env("LOCKKEEPER_CACHE_DIR", cache).output();
+        Ran::of(output.expect("the program")).expect(0)
+    };
+    let entries = |cache: &Path| -> Vec<String> {
+        let found = std::fs::read_dir(cache.join("lockkeeper/shadow")).into_iter().flatten().flatten();
+        let mut names: Vec<String> =
+            found.map(|one| one.file_name().into_string().expect("a name")).collect();
+        names.sort();
+        names
+    };
+    let (first, second) = (home.path().join("first"), home.path().join("second"));
+    run(&first, &["--no-cache"]);
+    assert_eq!(entries(&first), [""; 0]);
+    std::thread::scope(|scope| {
+        let runs: Vec<_> = (0..3).map(|_| scope.spawn(|| run(&first, &[]))).collect();
+        runs.into_iter().for_each(|run| drop(run.join().expect("a run")));
+    });
+    let kept = entries(&first);
+    assert_eq!(kept.len(), 2, "the empty server, and the state after the history: {kept:?}");
+    std::fs::rename(&first, &second).expect("the move");
+    run(&second, &[]);
+    assert_eq!(entries(&second), kept);
 }

@@ -47,7 +47,6 @@ const LONG: &[&str] = &[
     // One lexer, one state machine.
     "src/sql/cut.rs",
     "src/report/markdown.rs",
-    "src/shadow/difference.rs",
     "src/migration/section.rs",
 ];
 

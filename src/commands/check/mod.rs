@@ -58,6 +58,9 @@ pub(crate) struct Args {
     /// Do not use or fill the shadow cache.
     #[arg(long)]
     pub(crate) no_cache: bool,
+    /// Make up N rows in each empty table before up and down, to see what DOWN loses.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=1000))]
+    pub(crate) seed_rows: Option<u32>,
     /// Print the effective configuration and stop.
     #[arg(long)]
     pub(crate) print_config: bool,
@@ -162,6 +165,7 @@ pub(super) fn report(
         version: target,
         cache: !args.no_cache,
         assertions: false,
+        seed_rows: args.seed_rows.unwrap_or(config.shadow.seed_rows),
         progress: &|line| log::info!("{line}"),
     })?;
     let ran = outcome.state == shadow::State::Ran;

@@ -10,6 +10,7 @@ pub mod postgres;
 pub mod project;
 pub mod proxy;
 pub mod runner;
+pub mod service;
 pub mod supabase;
 
 #[allow(unused_imports, reason = "as above")]
