@@ -50,6 +50,9 @@ impl Cache {
             let _ = fs::remove_dir_all(data);
             return None;
         }
+        // A cache that was carried about may have come back open to others, which Postgres refuses.
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(data, fs::Permissions::from_mode(0o700)).ok()?;
         // The time of the last use decides what is deleted first.
         let _ = fs::write(entry.join("used"), "");
         let notes = fs::read_to_string(entry.join("notes")).unwrap_or_default();
@@ -156,6 +159,8 @@ mod tests {
         let (password, notes) = cache.fetch("key", &copy, None).unwrap();
         assert_eq!((password.expose(), notes.as_str()), ("one", "noted"));
         assert!(copy.join("PG_VERSION").exists() && !copy.join("postmaster.pid").exists());
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o700);
         assert!(cache.fetch("other", &home.path().join("x"), None).is_none());
         assert_eq!(fs::read_dir(home.path().join("lockkeeper/shadow")).unwrap().count(), 1);
     }

@@ -561,7 +561,7 @@ fn made_up_rows_show_what_down_loses() {
             // What is about to refer to another table does: the values of keys agree.
             migration(3, "alter table public.people add foreign key (org) references public.orgs",
                 Some("alter table public.people drop constraint people_org_fkey")),
-            migration(4, "delete from public.orgs where name = 'row 1'", Some("select 1")),
+            migration(4, "delete from public.people where id = 1", Some("select 1")),
             // Wants what no made-up row could know.
             migration(5, "alter table public.orgs add check (name like 'Acme%')", Some("alter table public.orgs drop constraint orgs_name_check")),
             // Fails on any row there is, so it is no matter of the rows.
@@ -594,7 +594,7 @@ fn made_up_rows_show_what_down_loses() {
         (outcome.rehearsals[1].round_trip, &outcome.rehearsals[1].failure),
         (RoundTrip::Restored, &None)
     );
-    assert_eq!(said(2), ["data loss in public.orgs after up and down: 1 of its 3 rows are gone"]);
+    assert_eq!(said(2), ["data loss in public.people after up and down: 1 of its 3 rows are gone"]);
     assert_eq!(outcome.rehearsals[3].round_trip, RoundTrip::Restored);
     assert!(
         outcome.rehearsals[3].not_verified.join("\n").contains("the made-up rows do not fit what UP wants")
