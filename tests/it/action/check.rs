@@ -271,3 +271,27 @@ fn a_suggestion_applied_makes_its_finding_go() {
         assert!(!ran.stdout.contains("title=parse-error,"), "{mended}");
     }
 }
+
+/// Bytes that are no UTF-8, in a name and in a file, end no output early and reach none.
+#[test]
+fn what_is_not_utf_8_is_shown_as_such() {
+    use std::os::unix::ffi::OsStrExt;
+    let (project, server) = (repository(), GitHub::start(HEAD));
+    let name = std::ffi::OsStr::from_bytes(b"20260102000000_\xff\xfe.sql");
+    let text = format!("-- UP MIGRATION\n{DANGEROUS}\n-- DOWN MIGRATION (ROLLBACK)\nSELECT 1;\n");
+    std::fs::write(project.path().join("migrations").join(name), &text).unwrap();
+    std::fs::write(project.path().join("migrations/20260103000000_x.sql"), b"TRUNCATE \"a\xff\";").unwrap();
+    for path in ["migrations/20260102000000_\u{fffd}\u{fffd}.sql", "migrations/20260103000000_x.sql"] {
+        server.add_file(path, &text);
+    }
+    let mut runner = checked(&project, &server);
+    let ran = runner.input("sarif-file", "out.sarif").input("html-file", "out.html").run().expect(2);
+    assert!(ran.stdout.contains("::error title=truncate,") && ran.stdout.contains("title=unreadable-file,"));
+    let (summary, body) = (runner.file("summary.md"), server.bodies().remove(0));
+    for text in [&summary, &body] {
+        assert!(text.contains("20260102000000_\u{fffd}\u{fffd}.sql") && text.contains("not UTF-8"), "{text}");
+    }
+    for file in ["out.sarif", "out.html"] {
+        assert!(std::fs::read_to_string(project.path().join(file)).is_ok(), "{file}");
+    }
+}
