@@ -18,6 +18,7 @@ pub(in crate::rules) static RULE: Rule = Rule {
     instead: "Correct the name, or add the migration that makes the thing.",
     sources: &["https://www.postgresql.org/docs/current/errcodes-appendix.html"],
     peers: &["sfm:broken-compute", "sfm:schema-drift", "psd:HAS_UNTRACKABLE_DEPENDENCIES"],
+    refused: true,
     given: "create table app.orders (id bigint primary key, note text);
             create index orders_note on app.orders (note);",
     bad: &[

@@ -19,6 +19,7 @@ pub(in crate::rules) static RULE: Rule = Rule {
         "https://www.postgresql.org/docs/release/",
     ],
     peers: &["sq:syntax-error"],
+    refused: true,
     given: "create table app.words (id bigint primary key, word text, letters int);",
     bad: &[
         "alter table public.tags ad column a int;",

@@ -59,6 +59,10 @@ impl Lab {
         let name = format!("example_{}", self.copies);
         let mut client = self.server.connect(self.server.admin(), "postgres").unwrap();
         client.batch_execute(&format!("CREATE DATABASE {name} TEMPLATE given")).unwrap();
+        // The server's own, which an example may have dropped.
+        for shared in ["SET allow_in_place_tablespaces = on", "CREATE TABLESPACE fast LOCATION ''"] {
+            let _ = client.batch_execute(shared);
+        }
         let mut client = self.server.connect(self.server.admin(), &name).unwrap();
         client.batch_execute(rule.given).map_err(|error| format!("given: {}", explain(&error)))?;
         Ok(client)
@@ -105,11 +109,12 @@ impl Lab {
         ran.map(|()| bench.seen)
     }
 
-    /// Whether the rule has something to say when the target is this Postgres.
-    fn fires(&self, rule: &Rule, text: &str) -> bool {
+    /// Whether a rule says, for this Postgres, that it refuses the example.
+    fn is_called_refused(&self, rule: &Rule, text: &str) -> bool {
         let mut example = Example::read(rule, text);
         example.config.postgres.version = Some(self.server.major());
-        example.judge().findings.iter().any(|finding| finding.rule == rule.name)
+        let findings = example.judge().findings;
+        findings.iter().any(|finding| crate::rules::find(finding.rule).is_some_and(|rule| rule.refused))
     }
 }
 
@@ -213,8 +218,11 @@ impl Bench {
 }
 
 /// What an example needs that is no part of Postgres, so that it cannot be run here.
-const NEEDS: &[(&str, &str)] =
-    &[("import foreign schema", "another server"), ("from stdin", "psql, which sends the rows")];
+const NEEDS: &[(&str, &str)] = &[
+    ("import foreign schema", "another server"),
+    ("from stdin", "psql, which sends the rows"),
+    ("\\restrict", "psql, whose command it is"),
+];
 
 /// What is wrong with the bad examples of a rule.
 fn wrong_claims(lab: &mut Lab, rule: &Rule) -> Vec<String> {
@@ -224,7 +232,7 @@ fn wrong_claims(lab: &mut Lab, rule: &Rule) -> Vec<String> {
             continue;
         }
         let transactional = is_transactional(rule, text);
-        if rule.refused && lab.fires(rule, text) {
+        if rule.refused && lab.is_called_refused(rule, text) {
             // What is forbidden in a transaction is run outside one, as `up` does.
             if lab.run(rule, text, false).is_ok() && lab.run(rule, text, true).is_ok() {
                 wrong.push(format!("{}: Postgres does not refuse it:\n    {text}", rule.name));
