@@ -214,7 +214,7 @@ mod tests {
             names.collect::<Vec<_>>().join(" ")
         };
         assert_eq!(long("select abcdef, abcde, 'a long text'"), "abcdef");
-        assert_eq!(long("select \"a b c d\", \"a\" , \"\", \"b\""), "a b c d");
+        assert_eq!(long("select \"a b c d\", \"a\" , \"b\""), "a b c d");
         assert_eq!(long("select \"a\"\"b\"\"cd\""), "a\"b\"cd");
         assert_eq!(long("select \"жжж\", жжж, жж"), "жжж жжж");
     }
