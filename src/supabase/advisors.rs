@@ -30,9 +30,12 @@ struct Lints {
 
 impl std::fmt::Display for Lint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} ({}): {}", self.title, self.level.to_lowercase(), self.detail.trim_end_matches('.'))?;
+        // Each is one line, whatever the names in it are.
+        let line = |text: &str| text.replace(char::is_control, " ");
+        let (title, detail) = (line(&self.title), line(self.detail.trim_end_matches('.')));
+        write!(f, "{title} ({}): {detail}", self.level.to_lowercase())?;
         if self.remediation.starts_with("https://") {
-            write!(f, ". See {}", self.remediation)?;
+            write!(f, ". See {}", line(&self.remediation))?;
         }
         Ok(())
     }
