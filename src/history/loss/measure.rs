@@ -84,7 +84,7 @@ impl Target<'_> {
                     literal(&column)
                 );
                 let (_, then) = names.at_step(table, Some(written));
-                let mut losses = self.gone(version, &start, *cascade, &[table.clone()], names)?;
+                let mut losses = self.gone(version, &start, *cascade, std::slice::from_ref(table), names)?;
                 for loss in &mut losses {
                     if loss.lost == Lost::Column(column.clone()) {
                         loss.column_at_step.clone_from(&then);

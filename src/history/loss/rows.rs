@@ -16,6 +16,9 @@ use crate::{
 /// DELETE is followed through foreign keys this deep.
 const DEPTH: usize = 5;
 
+/// Columns of a key, each with the one that refers to it.
+type Pairs = Vec<(String, String)>;
+
 impl Target<'_> {
     /// What TRUNCATE empties; with CASCADE also the tables that refer to it.
     pub(super) fn truncated(
@@ -161,7 +164,7 @@ impl Target<'_> {
     }
 
     /// Tables whose rows are deleted with those of this one, with the columns that refer to it.
-    fn cascading(&mut self, place: &Place) -> Result<Vec<(Place, Vec<(String, String)>)>, Fault> {
+    fn cascading(&mut self, place: &Place) -> Result<Vec<(Place, Pairs)>, Fault> {
         let rows = self.session.rows(&format!(
             "SELECT n.nspname, c.relname, (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(k.attname, a.attname)) \
                  FROM ROWS FROM (pg_catalog.unnest(f.confkey), pg_catalog.unnest(f.conkey)) AS u (key, col) \
