@@ -34,7 +34,7 @@ pub(super) static RULE: Rule = Rule {
     bad: &[
         "alter table app.orders disable trigger user;",
         "alter table app.orders disable trigger all;",
-        "select set_config('session_replication_role', 'replica', true);\nupdate app.orders set id = 2 where id = 1;",
+        "select set_config('session_replication_role', 'replica', true);\nupdate app.orders set id = 2 where id = 1;\nalter table app.orders disable trigger user;",
     ],
     good: &[
         "alter table app.orders disable trigger user;\nupdate app.orders set id = 2 where id = 1;\nalter table app.orders enable trigger user;",
