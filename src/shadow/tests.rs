@@ -565,7 +565,7 @@ fn made_up_rows_show_what_down_loses() {
             // Wants what no made-up row could know.
             migration(5, "alter table public.orgs add check (name like 'Acme%')", Some("alter table public.orgs drop constraint orgs_name_check")),
             // Fails on any row there is, so it is no matter of the rows.
-            migration(6, "alter table public.orgs add column n int not null", Some("alter table public.orgs drop column n")),
+            migration(6, "alter table public.people add column n int not null", Some("alter table public.people drop column n")),
         ],
         5,
     );
