@@ -90,6 +90,7 @@ pub(crate) struct Facts {
     /// A sign that something stands between us and the server.
     pub(crate) server_port: Option<u16>,
     pub(crate) backend_age: f64,
+    /// The server's session; 0 before it is known.
     pub(crate) pid: u32,
     /// Set by [`Target::settle`]: sessions are shared between clients, transaction by transaction.
     #[serde(skip)]
@@ -116,6 +117,8 @@ pub(crate) struct Target<'a> {
     /// How old the connection was when the server told the session's age; until it is known what
     /// stands between us and the server.
     pub(super) unsettled: Option<Duration>,
+    /// Something hints at a pooler, though none that shares sessions was seen.
+    pub(super) hinted: bool,
     /// What runs is ours and short: a signal does not cancel it.
     shielded: Arc<AtomicBool>,
     /// Cancels what runs when a signal asks for it.
@@ -144,6 +147,7 @@ impl<'a> Target<'a> {
             note: None,
             progress: Arc::default(),
             unsettled: Some(begun.elapsed()),
+            hinted: false,
             shielded: Arc::default(),
             on_signal: None,
         };
@@ -154,7 +158,7 @@ impl<'a> Target<'a> {
     pub(crate) fn look(&mut self) -> Result<Past, Error> {
         let ((facts, past), _) = past::read(&mut self.session, &self.settings, None)
             .map_err(|fault| unreadable(&self.address, fault))?;
-        self.facts = Facts { transaction_pooler: self.facts.transaction_pooler, ..facts };
+        self.renew(facts);
         Ok(past)
     }
 
@@ -237,8 +241,12 @@ impl<'a> Target<'a> {
             let wanted = (!self.facts.transaction_pooler).then_some(key);
             let ((facts, past), locked) = past::read(&mut self.session, &self.settings, wanted)
                 .map_err(|fault| unreadable(&self.address, fault))?;
-            self.facts = Facts { transaction_pooler: self.facts.transaction_pooler, ..facts };
+            self.renew(facts);
             if locked {
+                if wanted.is_some() && self.is_lent(key) {
+                    self.let_go(key);
+                    continue;
+                }
                 self.locked = wanted.is_some();
                 self.install()?;
                 return Ok(past);
@@ -324,6 +332,7 @@ impl<'a> Target<'a> {
             }
         };
         self.locked = false;
+        self.facts.pid = 0;
         self.cancel_on_signal();
         self.lock()
     }
