@@ -47,15 +47,16 @@ impl Target<'_> {
         self.facts = Facts { transaction_pooler, ..facts };
     }
 
-    /// Whether the session that just took the lock is not ours alone after all.
+    /// Whether the session that just took the lock is not ours alone after all: while others come and go,
+    /// chance may have given us the same one back each time. So it is asked for three times.
     pub(super) fn is_lent(&mut self, key: i64) -> bool {
         let sql = format!(
             "SELECT EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 \
              AND pid = pg_catalog.pg_backend_pid() AND ((classid::bigint << 32) | objid::bigint) = {key})"
         );
         if self.hinted && !self.facts.transaction_pooler {
-            let held = self.session.rows(&sql).is_ok_and(|rows| rows.value() == Some("t"));
-            self.facts.transaction_pooler = !held;
+            let mut held = || self.session.rows(&sql).is_ok_and(|rows| rows.value() == Some("t"));
+            self.facts.transaction_pooler = !(0..3).all(|_| held());
         }
         self.facts.transaction_pooler
     }
@@ -85,25 +86,16 @@ impl Target<'_> {
         const BEGIN: &str = "BEGIN; SELECT pg_catalog.pg_backend_pid()";
         let mut second = db::connect(&self.address, &self.who.application_name()).ok()?;
         let pid = |session: &mut Session| Some(session.rows(BEGIN).ok()?.value()?.to_owned());
-        let mut changed = false;
-        // While others come and go, chance may give the same session back: asked twice.
-        for _ in 0..2 {
-            let before = pid(&mut self.session)?;
-            pid(&mut second)?;
-            self.session.execute("COMMIT").ok()?;
-            second.execute("COMMIT").ok()?;
-            let between = pid(&mut self.session)?;
-            pid(&mut second)?;
-            second.execute("COMMIT").ok()?;
-            self.session.execute("COMMIT").ok()?;
-            let after = pid(&mut self.session)?;
-            self.session.execute("COMMIT").ok()?;
-            changed =
-                changed || before != between || between != after || before != self.facts.pid.to_string();
-            if changed {
-                break;
-            }
-        }
-        Some(changed)
+        let before = pid(&mut self.session)?;
+        pid(&mut second)?;
+        self.session.execute("COMMIT").ok()?;
+        second.execute("COMMIT").ok()?;
+        let between = pid(&mut self.session)?;
+        pid(&mut second)?;
+        second.execute("COMMIT").ok()?;
+        self.session.execute("COMMIT").ok()?;
+        let after = pid(&mut self.session)?;
+        self.session.execute("COMMIT").ok()?;
+        Some(before != between || between != after || before != self.facts.pid.to_string())
     }
 }

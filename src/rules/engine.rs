@@ -11,6 +11,7 @@ use super::{
     ALL, Base, ChangeContext, Check, Context, FileContext, Later, Rule, Sink,
     ahead::{self, Parsed},
     catalog, names,
+    outside::outside,
 };
 use crate::{
     config::Config,
@@ -22,7 +23,7 @@ use crate::{
         At, Body, Catalog, Claim, Nesting, QName, Session, TablePicture, Transaction, Unit, bodies,
         changed_tables, claims as claims_of,
     },
-    sql::{self, Outside, ast::NodeEnum},
+    sql::{self, ast::NodeEnum},
     stats::Stats,
 };
 
@@ -380,33 +381,6 @@ enum Inside {
     Unit(Box<Unit>),
     /// Cannot be read, and why.
     Opaque(String),
-}
-
-/// Which statements the runner runs outside a transaction; empty: the file runs in one, or asks for
-/// none at all. (In a file with any such statement, those between them form steps.)
-fn outside(migration: &Migration, section: &Section) -> Vec<bool> {
-    // Reading every statement twice would double the cost of a large file.
-    const WORDS: &[&str] = &[
-        "concurrently",
-        "vacuum",
-        "system",
-        "database",
-        "tablespace",
-        "subscription",
-        "reindex",
-        "cluster",
-        "discard",
-    ];
-    let off = migration.transaction_off_in(section.direction);
-    if off || !WORDS.iter().any(|word| sql::contains_ignoring_case(&section.sql, word)) {
-        return Vec::new();
-    }
-    // A file that uses the label it adds is carried out step by step; it is judged as if it were not,
-    // because every other tool, and the next reader, takes it for one transaction.
-    let alone =
-        |mode: &Option<Outside>| matches!(mode, Some(mode) if !matches!(mode, Outside::AddValue { .. }));
-    let outside: Vec<bool> = sql::modes(&section.sql, &section.cut, off).iter().map(alone).collect();
-    if outside.contains(&true) { outside } else { Vec::new() }
 }
 
 fn checks() -> impl Iterator<Item = (&'static Rule, &'static Check)> {

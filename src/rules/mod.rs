@@ -20,6 +20,7 @@ mod engine;
 mod judge;
 mod levels;
 mod names;
+mod outside;
 pub(crate) mod page;
 mod precedence;
 mod sink;

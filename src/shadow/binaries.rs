@@ -10,7 +10,7 @@ use std::{
     process::Command,
 };
 
-use crate::{env::Env, error::Error};
+use crate::{config::DEFAULT_VERSION, env::Env, error::Error};
 
 /// Where a Postgres installation keeps what a server needs.
 #[derive(Debug, Clone)]
@@ -226,6 +226,24 @@ pub(crate) fn program(path: &Path, user: Option<User>) -> Command {
         command.uid(uid).gid(gid);
     }
     command
+}
+
+/// What to say when the shadow is of another version than the target.
+pub(super) fn other_version(version: &str, major: u32, target: Option<u32>) -> Option<String> {
+    if target.unwrap_or(DEFAULT_VERSION) == major {
+        return None;
+    }
+    Some(match target {
+        Some(target) => format!(
+            "rehearsed on Postgres {version}, the target is {target}: what differs between them is not verified; install \
+             the server programs of Postgres {target}, or name their folder with {}",
+            VARIABLE
+        ),
+        None => format!(
+            "rehearsed on Postgres {version}; which one the target runs is not known, and the rules take it for \
+             {DEFAULT_VERSION}: set `postgres.version`, or give `--pg-version`"
+        ),
+    })
 }
 
 #[cfg(test)]

@@ -11,8 +11,10 @@ use std::{
     time::SystemTime,
 };
 
-use super::{binaries::User, folder::hand_over};
-use crate::{env::Env, secret::Secret};
+use sha2::{Digest, Sha256};
+
+use super::{binaries::User, folder::hand_over, template};
+use crate::{env::Env, migration::Migration, secret::Secret};
 
 /// What all entries together may take.
 const MAX_BYTES: u64 = 1 << 30;
@@ -138,6 +140,26 @@ pub(super) fn size(path: &Path) -> u64 {
             Err(_) => 0,
         })
         .sum()
+}
+
+/// Keys of the states after the base schema and after each migration of the history; none where
+/// there is neither.
+pub(super) fn keys(start: &str, schema: Option<&str>, history: &[&Migration]) -> Vec<String> {
+    if schema.is_none() && history.is_empty() {
+        return Vec::new();
+    }
+    let mut keys: Vec<String> = Vec::new();
+    let mut add = |text: &str| {
+        let mut hash = Sha256::new();
+        hash.update(keys.last().map_or(start, String::as_str));
+        hash.update(text);
+        keys.push(template::hex(&hash.finalize()));
+    };
+    add(schema.unwrap_or_default());
+    for migration in history {
+        add(&migration.up.sql);
+    }
+    keys
 }
 
 #[cfg(test)]

@@ -198,7 +198,7 @@ pub(super) fn passed_over(statements: &[&str], notices: &[Notice]) -> Vec<(sql::
             let Some(range) = create
                 .relation
                 .as_ref()
-                .filter(|range| create.if_not_exists && named.iter().any(|name| *name == range.relname))
+                .filter(|range| create.if_not_exists && named.contains(&range.relname))
             else {
                 continue;
             };

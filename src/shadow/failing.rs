@@ -62,6 +62,10 @@ impl Part<'_> {
         let intervention = actor.intervention();
         let (code, message, position, hint) = match (error.as_db_error(), intervention) {
             (_, Some(why)) => ("57014".to_owned(), format!("it was stopped: {why}"), None, None),
+            // By the time, the server's farewell may have been read, or only its end.
+            (Some(db), None) if db.code().code() == "57P01" => {
+                ("57P01".to_owned(), "it ended its own session".to_owned(), None, None)
+            }
             (Some(db), None) => {
                 let position = match db.position() {
                     Some(postgres::error::ErrorPosition::Original(at)) => Some(*at as usize),

@@ -37,8 +37,6 @@ mod tree;
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use sha2::{Digest, Sha256};
-
 pub(crate) use bench::Bench;
 pub(crate) use binaries::Binaries;
 pub(crate) use drift::{Drift, drift};
@@ -188,14 +186,14 @@ fn open(request: &Request<'_>, notes: &mut Vec<String>) -> Result<(Stage, Notes)
     let target = request.target();
     if let Some(url) = &request.url {
         let stage = given::open(url, profile, limits, request.progress)?;
-        notes.extend(other_version(&stage.major.to_string(), stage.major, target));
+        notes.extend(binaries::other_version(&stage.major.to_string(), stage.major, target));
         let done = replay(request, &stage, schema.as_deref(), &history, Notes::default())?;
         return Ok((stage, done));
     }
     let binaries = installed(request.env, target)?;
-    notes.extend(other_version(&binaries.version, binaries.major, target));
+    notes.extend(binaries::other_version(&binaries.version, binaries.major, target));
     let recipe = Recipe { profile, use_cache: request.cache };
-    let keys = keys(&recipe.key(&binaries), schema.as_deref(), &history);
+    let keys = cache::keys(&recipe.key(&binaries), schema.as_deref(), &history);
     (request.progress)(&format!("shadow: starting Postgres {}", binaries.version));
     let newest_first: Vec<String> = keys.iter().rev().cloned().collect();
     let (server, found) = server::Server::from_recipe(request.env, &binaries, &recipe, &newest_first)?;
@@ -223,44 +221,6 @@ fn open(request: &Request<'_>, notes: &mut Vec<String>) -> Result<(Stage, Notes)
         })?;
     }
     Ok((stage, noted))
-}
-
-/// What to say when the shadow is of another version than the target.
-fn other_version(version: &str, major: u32, target: Option<u32>) -> Option<String> {
-    if target.unwrap_or(DEFAULT_VERSION) == major {
-        return None;
-    }
-    Some(match target {
-        Some(target) => format!(
-            "rehearsed on Postgres {version}, the target is {target}: what differs between them is not verified; install \
-             the server programs of Postgres {target}, or name their folder with {}",
-            binaries::VARIABLE
-        ),
-        None => format!(
-            "rehearsed on Postgres {version}; which one the target runs is not known, and the rules take it for \
-             {DEFAULT_VERSION}: set `postgres.version`, or give `--pg-version`"
-        ),
-    })
-}
-
-/// Keys of the states after the base schema and after each migration of the history; none where
-/// there is neither.
-fn keys(start: &str, schema: Option<&str>, history: &[&Migration]) -> Vec<String> {
-    if schema.is_none() && history.is_empty() {
-        return Vec::new();
-    }
-    let mut keys: Vec<String> = Vec::new();
-    let mut add = |text: &str| {
-        let mut hash = Sha256::new();
-        hash.update(keys.last().map_or(start, String::as_str));
-        hash.update(text);
-        keys.push(template::hex(&hash.finalize()));
-    };
-    add(schema.unwrap_or_default());
-    for migration in history {
-        add(&migration.up.sql);
-    }
-    keys
 }
 
 fn base_schema(request: &Request<'_>) -> Result<Option<String>, Error> {

@@ -50,3 +50,16 @@ fn a_dry_rollback_has_what_would_be_lost() {
     assert_eq!(refused["error"]["exit_code"], 7);
     assert!(refused["error"]["message"].as_str().unwrap().contains("4 rows"), "{refused}");
 }
+
+#[test]
+fn what_fails_by_itself_is_left_to_the_server_where_nothing_of_it_stays() {
+    let (project, database) = project();
+    project.migration("2_again", "CREATE TABLE one (id bigint PRIMARY KEY);", "SELECT 1;");
+    assert!(project.run(&["check", "--shadow", "off"]).expect(1).stdout.contains("broken-dependency"));
+    let failed = project.run_on(&database.url(), &["up", "--format", "json"]).expect(4).json();
+    assert_eq!(failed["failed"]["sqlstate"], "42P07");
+    // Step by step, what came before it would stay.
+    let off = "-- lockkeeper: transaction off\nCREATE TABLE one (id bigint PRIMARY KEY);";
+    project.migration("2_again", off, "SELECT 1;");
+    project.run_on(&database.url(), &["up"]).expect(7).says("[broken-dependency]");
+}

@@ -17,6 +17,7 @@ use crate::{
     error::Error,
     finding::{Finding, Severity},
     github::event,
+    history::is_transactional,
     lock::HeldLock,
     migration::{Migration, MigrationSet, Version},
     report::{CheckReport, ShadowState, html, json, markdown, sarif, terminal, workflow},
@@ -234,9 +235,25 @@ pub(crate) fn forecast(
         .iter()
         .filter(|file| pending.contains(&file.version) && rules::is_checked(config, file));
     let locks = files.zip(&judged.facts).map(|(file, facts)| (file.version, strongest(facts))).collect();
-    let errors = judged.findings.into_iter().filter(|finding| finding.severity == Severity::Error).collect();
+    let whole: BTreeSet<&str> = set
+        .migrations
+        .iter()
+        .filter(|file| is_transactional(file))
+        .flat_map(|file| [Some(&file.path), file.down_elsewhere().map(|down| &down.path)])
+        .flatten()
+        .map(String::as_str)
+        .collect();
+    let refused = |finding: &Finding| {
+        let by_the_server = FAILS_BY_ITSELF.contains(&finding.rule) && whole.contains(&*finding.place.file);
+        finding.severity == Severity::Error && !by_the_server
+    };
+    let errors = judged.findings.into_iter().filter(refused).collect();
     Forecast { errors, locks }
 }
+
+/// What the server refuses by itself, in its own words and knowing more than the files: in a
+/// transaction nothing is left of it, so nothing has to be guarded.
+const FAILS_BY_ITSELF: &[&str] = &["broken-dependency"];
 
 fn strongest(facts: &[rules::Facts]) -> Vec<HeldLock> {
     let mut modes = BTreeMap::new();

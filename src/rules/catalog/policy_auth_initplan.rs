@@ -65,7 +65,7 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
         let report = access::say(context, sink, changed.unit.at, message).object(changed.object()).help(
             format!("Wrap the call in a sub-select: `{}` runs once for the whole query.", example(name)),
         );
-        if let Some(text) = wrapped(&changed, &calls) {
+        if let Some(text) = wrapped(changed, &calls) {
             report.replace(text);
         }
     }
