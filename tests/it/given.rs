@@ -64,7 +64,7 @@ fn what_an_ended_run_leaves_on_a_given_server_goes() {
     project.migration("1_a", "CREATE ROLE mine; SELECT pg_sleep(60);", "SELECT 1;");
     let url = service.url("postgres");
     let start = || {
-        let child = project
+        let mut child = project
             .command(&["test", "--shadow-url", &url])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -77,7 +77,8 @@ fn what_an_ended_run_leaves_on_a_given_server_goes() {
             }
             std::thread::sleep(Duration::from_millis(100));
         }
-        panic!("the migration does not run");
+        let ended = child.kill().and_then(|()| child.wait());
+        panic!("the migration does not run: {ended:?}");
     };
     let kill = |child: &std::process::Child, signal: &str| {
         std::process::Command::new("kill").args([signal, &child.id().to_string()]).status().expect("kill");
