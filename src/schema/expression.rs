@@ -325,16 +325,17 @@ pub(crate) fn is_system(name: &QName) -> bool {
 }
 
 #[cfg(test)]
+pub(super) fn expression(text: &str) -> Node {
+    let nodes = crate::sql::parse(&format!("select {text}")).unwrap();
+    let Some(NodeEnum::SelectStmt(select)) = &nodes[0].node else { panic!() };
+    let Some(NodeEnum::ResTarget(target)) = &select.target_list[0].node else { panic!() };
+    *target.val.clone().unwrap()
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::sql::parse;
-
-    fn expression(text: &str) -> Node {
-        let nodes = parse(&format!("select {text}")).unwrap();
-        let Some(NodeEnum::SelectStmt(select)) = &nodes[0].node else { panic!() };
-        let Some(NodeEnum::ResTarget(target)) = &select.target_list[0].node else { panic!() };
-        *target.val.clone().unwrap()
-    }
 
     #[test]
     fn tells_volatile_from_steady() {

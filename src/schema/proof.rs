@@ -128,14 +128,7 @@ fn is_boolean(cast: &ast::TypeCast) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sql::parse;
-
-    fn expression(text: &str) -> Node {
-        let nodes = parse(&format!("select {text}")).unwrap();
-        let Some(NodeEnum::SelectStmt(select)) = &nodes[0].node else { panic!() };
-        let Some(NodeEnum::ResTarget(target)) = &select.target_list[0].node else { panic!() };
-        *target.val.clone().unwrap()
-    }
+    use crate::schema::expression::expression;
 
     /// Each was run on Postgres 15: "existing constraints … are sufficient to prove that it does not
     /// contain nulls" at DEBUG1, or "verifying table".

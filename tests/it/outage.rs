@@ -7,19 +7,7 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{Cluster, Database, Project, Ran};
-
-/// Numbers that look random and are the same in every run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % bound
-    }
-}
+use crate::support::{Cluster, Database, Project, Ran, Random};
 
 const UP: &[&str] = &["up", "--skip-check"];
 

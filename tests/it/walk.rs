@@ -4,19 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::support::{Database, Project, Ran};
-
-/// Numbers that look random and are the same in every run.
-struct Random(u64);
+use crate::support::{Database, Project, Ran, Random};
 
 impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % bound
-    }
-
     fn one_of(&mut self, all: &BTreeMap<u64, bool>) -> Option<u64> {
         let at = self.below(all.len().max(1) as u64) as usize;
         all.keys().nth(at).copied()

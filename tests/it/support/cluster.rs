@@ -9,7 +9,7 @@ use std::{
 
 use postgres::{Client, Config, NoTls};
 
-use super::postgres::{root, run, server, unprivileged, watch};
+use super::postgres::{first_column, root, run, server, unprivileged, watch};
 
 #[derive(Debug)]
 pub struct Cluster {
@@ -79,14 +79,7 @@ impl Cluster {
 
     /// The first column of every row, as text.
     pub fn column(&self, sql: &str) -> Vec<String> {
-        let messages = self.client().simple_query(sql).unwrap_or_else(|error| panic!("{error:?}\n{sql}"));
-        messages
-            .iter()
-            .filter_map(|message| match message {
-                postgres::SimpleQueryMessage::Row(row) => Some(row.get(0).unwrap_or("NULL").to_owned()),
-                _ => None,
-            })
-            .collect()
+        first_column(&mut self.client(), sql)
     }
 
     fn prepare() -> Self {

@@ -9,6 +9,7 @@ pub mod pgbouncer;
 pub mod postgres;
 pub mod project;
 pub mod proxy;
+pub mod random;
 pub mod runner;
 pub mod service;
 pub mod supabase;
@@ -20,3 +21,5 @@ pub use pgbouncer::PgBouncer;
 pub use postgres::Database;
 #[allow(unused_imports, reason = "as above")]
 pub use project::{Project, Ran};
+#[allow(unused_imports, reason = "as above")]
+pub use random::Random;

@@ -61,6 +61,18 @@ fn starts(bin: &Path) -> bool {
     version.is_ok_and(|status| status.success())
 }
 
+/// The first column of every row of an answer, as text.
+pub fn first_column(client: &mut Client, sql: &str) -> Vec<String> {
+    let messages = client.simple_query(sql).unwrap_or_else(|error| panic!("{error:?}\n{sql}"));
+    messages
+        .iter()
+        .filter_map(|message| match message {
+            postgres::SimpleQueryMessage::Row(row) => Some(row.get(0).unwrap_or("NULL").to_owned()),
+            _ => None,
+        })
+        .collect()
+}
+
 /// An empty database, dropped with the value.
 #[derive(Debug)]
 pub struct Database {
@@ -128,14 +140,7 @@ impl Database {
 
     /// The first column of every row, as text.
     pub fn column(&self, sql: &str) -> Vec<String> {
-        let messages = self.client().simple_query(sql).unwrap_or_else(|error| panic!("{error:?}\n{sql}"));
-        messages
-            .iter()
-            .filter_map(|message| match message {
-                postgres::SimpleQueryMessage::Row(row) => Some(row.get(0).unwrap_or("NULL").to_owned()),
-                _ => None,
-            })
-            .collect()
+        first_column(&mut self.client(), sql)
     }
 
     /// The first column of the first row, as text.
