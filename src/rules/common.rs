@@ -7,7 +7,7 @@ use std::rc::Rc;
 use crate::{
     lock::LockMode,
     rules::Context,
-    schema::{Index, IndexColumn, Nesting, QName, Relation, RelationKind, TypeKind},
+    schema::{Index, IndexColumn, QName, Relation, RelationKind, TypeKind},
     sql::{
         self,
         ast::{
@@ -16,9 +16,6 @@ use crate::{
         },
     },
 };
-
-/// The directive that a file needs whose statements cannot run in a transaction.
-pub(crate) const OFF: &str = "-- lockkeeper: transaction off";
 
 /// "ACCESS EXCLUSIVE on `public.orders`, so every read and write of it waits".
 pub(crate) fn blocks(mode: LockMode, table: &QName) -> String {
@@ -227,74 +224,6 @@ pub(crate) fn index_is_there(context: &Context<'_>, index: &IndexStmt, table: &Q
     index.if_not_exists && context.catalog.index(&index_name(index, table)).is_some()
 }
 
-/// The way to build the index without blocking writes, outside a transaction; no semicolon at its end.
-pub(crate) fn build_concurrently(index: &IndexStmt, table: &QName) -> Option<String> {
-    let name = index_name(index, table);
-    let mut index = index.clone();
-    index.idxname = name.name.clone();
-    index.concurrent = true;
-    index.if_not_exists = false;
-    let create = sql::deparse(&NodeEnum::IndexStmt(Box::new(index)))?;
-    Some(format!("DROP INDEX CONCURRENTLY IF EXISTS {};\n{create}", name.sql()))
-}
-
-/// The statement with `CONCURRENTLY` after its first `INDEX`, as what can stand in its place.
-pub(crate) fn with_concurrently(context: &Context<'_>) -> Option<String> {
-    let text = &context.unit.text;
-    let at = word(text, "index")? + "index".len();
-    in_place_outside(context, format!("{} CONCURRENTLY{}", &text[..at], &text[at..]))
-}
-
-/// Whether the section has no other statement.
-pub(crate) fn is_alone(context: &Context<'_>) -> bool {
-    let section = context.migration.section(context.direction);
-    section.is_some_and(|section| section.cut.statements().take(2).count() == 1)
-}
-
-/// What can stand in the statement's place and must run outside a transaction: as it is where none is
-/// open, with the directive above it where the file has no other statement.
-pub(crate) fn in_place_outside(context: &Context<'_>, text: String) -> Option<String> {
-    if context.unit.nesting != Nesting::Top {
-        return None;
-    }
-    if !context.in_transaction() {
-        return Some(text);
-    }
-    // With the file's own limit the build would be cut short.
-    let limited = context.migration.lock_timeout(context.direction).is_some()
-        || context.migration.statement_timeout(context.direction).is_some();
-    let runner = context.wrapped && !context.session.transaction.explicit;
-    (is_alone(context) && runner && !limited && !context.migration.wrapper_dropped)
-        .then(|| format!("{OFF}\n{text}"))
-}
-
-/// Where a keyword first stands, comments and quoted names aside.
-fn word(text: &str, keyword: &str) -> Option<usize> {
-    let bytes = text.as_bytes();
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$') || *byte >= 0x80;
-    let mut at = 0;
-    while at < bytes.len() {
-        match bytes[at] {
-            b'-' if bytes[at..].starts_with(b"--") => {
-                at = text[at..].find('\n').map_or(bytes.len(), |end| at + end);
-            }
-            b'/' if bytes[at..].starts_with(b"/*") => {
-                at = text[at..].find("*/").map_or(bytes.len(), |end| at + end + 2);
-            }
-            b'"' => at = text[at + 1..].find('"').map_or(bytes.len(), |end| at + end + 2),
-            byte if plain(&byte) => {
-                let end = bytes[at..].iter().position(|byte| !plain(byte)).map_or(bytes.len(), |n| at + n);
-                if text[at..end].eq_ignore_ascii_case(keyword) {
-                    return Some(at);
-                }
-                at = end;
-            }
-            _ => at += 1,
-        }
-    }
-    None
-}
-
 /// The earlier statement whose ACCESS EXCLUSIVE on the table this transaction still holds.
 pub(crate) fn shut_since(context: &Context<'_>, table: &QName) -> Option<usize> {
     let (mode, taken) = context.session.transaction.held.get(table)?;
@@ -379,20 +308,6 @@ pub(crate) fn add_constraint(
     }))
 }
 
-/// The statement with `NOT VALID` at its end, where it adds one constraint and does nothing else.
-pub(crate) fn as_not_valid(context: &Context<'_>) -> Option<String> {
-    let (_, commands) = context.alter_table()?;
-    if context.unit.nesting != Nesting::Top || commands.len() != 1 {
-        return None;
-    }
-    constraint(commands[0])?;
-    let text = format!("{} NOT VALID", context.unit.text.trim_end());
-    let nodes = sql::parse(&text).ok()?;
-    let Some(NodeEnum::AlterTableStmt(alter)) = &nodes.first()?.node else { return None };
-    let Some(NodeEnum::AlterTableCmd(command)) = &alter.cmds.first()?.node else { return None };
-    constraint(command)?.skip_validation.then_some(text)
-}
-
 /// A type as SQL.
 pub(crate) fn type_sql(name: &ast::TypeName) -> Option<String> {
     let null = ast::AConst { isnull: true, ..Default::default() };
@@ -405,26 +320,9 @@ pub(crate) fn type_sql(name: &ast::TypeName) -> Option<String> {
     text.strip_prefix("NULL::").map(str::to_owned)
 }
 
-/// A unique index built concurrently, and the constraint made of it.
-pub(crate) fn using_index(table: &QName, name: &str, columns: &[String], kind: &str, nulls: &str) -> String {
-    let index = QName::new(table.schema.clone(), name).sql();
-    let (table, name, columns) = (table.sql(), sql::ident(name), list(columns));
-    format!(
-        "{OFF}\nDROP INDEX CONCURRENTLY IF EXISTS {index};\nCREATE UNIQUE INDEX CONCURRENTLY {name} ON {table} \
-         ({columns}){nulls};\n\n-- next file:\nALTER TABLE {table} ADD CONSTRAINT {name} {kind} USING INDEX {name};"
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn finds_the_keyword_where_it_is_one() {
-        assert_eq!(word("create /* index */ index i", "index"), Some(19));
-        assert_eq!(word("create -- index\n INDEX", "index"), Some(17));
-        assert_eq!(word("drop \"index\"", "index"), None);
-    }
 
     #[test]
     fn writes_a_constraint_back() {

@@ -16,6 +16,7 @@ mod columns;
 mod common;
 mod context;
 mod dml;
+mod edits;
 mod engine;
 mod judge;
 mod levels;

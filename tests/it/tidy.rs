@@ -50,7 +50,6 @@ const LONG: &[&str] = &[
     "src/migration/section.rs",
     // One reading of what a CHECK proves about a bound.
     "src/rules/bounds.rs",
-    "src/rules/common.rs",
 ];
 
 fn root() -> PathBuf {

@@ -94,7 +94,7 @@ fn perform(
         markdown.push_str(&format!("\n{text}\n"));
     }
     if deploy.dry_run && ended_well {
-        // What would be lost is said in words only, so it is asked for once more: nothing is changed.
+        // The words for a person are those of the command itself, asked for once more: nothing is changed.
         let (_, plan) = session.capture(Format::Text, |session| command.run(session));
         session.print(&quoted(&plan, session));
         markdown.push_str(&format!("\n{}", escape::fenced("text", &plan)));

@@ -5,8 +5,9 @@ use crate::{
     lock::LockMode,
     migration::DirectiveKind,
     rules::{
-        Check, Context, Rule, Sink, common,
+        Check, Context, Rule, Sink,
         dml::{self, Dml},
+        edits,
         tautology::always_true,
     },
     schema::Nesting,
@@ -90,7 +91,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
                 let text = context.unit.text.trim();
                 let batched =
                     format!("-- lockkeeper: backfill table={} key={key} batch=5000\n{text}", table.sql());
-                match common::is_alone(context) {
+                match edits::is_alone(context) {
                     true => report.replace(batched),
                     false => report.suggest(format!("-- in a file of its own:\n{batched};")),
                 };

@@ -3,7 +3,7 @@
 use crate::{
     finding::{Category, Severity},
     lock::LockMode,
-    rules::{Check, Context, Rule, Sink, common},
+    rules::{Check, Context, Rule, Sink, common, edits},
     schema::{QName, columns_in},
     sql::{
         self,
@@ -99,7 +99,7 @@ fn report(context: &Context<'_>, sink: &mut Sink<'_>, table: &QName, constraint:
         return;
     };
     let validate = format!("ALTER TABLE {} VALIDATE CONSTRAINT {};", table.sql(), sql::ident(&name));
-    if let Some(text) = common::as_not_valid(context) {
+    if let Some(text) = edits::as_not_valid(context) {
         report.replace(text).help(format!("Then, in a later migration file: {validate}"));
     } else {
         report.suggest(format!(

@@ -3,7 +3,7 @@
 use crate::{
     finding::{Category, Severity},
     lock::LockMode,
-    rules::{Check, Context, Rule, Sink, common},
+    rules::{Check, Context, Rule, Sink, common, edits},
     sql::ast::{self, NodeEnum, ObjectType},
 };
 
@@ -53,10 +53,10 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         return;
     };
     let report = sink.report(message).on(&table);
-    if let Some(text) = common::build_concurrently(index, &table) {
-        match common::in_place_outside(context, text.clone()) {
+    if let Some(text) = edits::build_concurrently(index, &table) {
+        match edits::in_place_outside(context, text.clone()) {
             Some(edit) => report.replace(edit),
-            None => report.suggest(format!("{}\n{text};", common::OFF)),
+            None => report.suggest(format!("{}\n{text};", edits::OFF)),
         };
     }
 }

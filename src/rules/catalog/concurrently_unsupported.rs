@@ -2,7 +2,7 @@
 
 use crate::{
     finding::{Category, Severity},
-    rules::{Check, Context, Rule, Sink, catalog::forbidden_in_transaction, common},
+    rules::{Check, Context, Rule, Sink, catalog::forbidden_in_transaction, common, edits},
     schema::{QName, Relation, RelationKind},
     sql::ast::{
         self, AlterTableType, DropBehavior, Name, NodeEnum, ObjectType, PartitionCmd, ReindexObjectType,
@@ -70,12 +70,12 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         Instead::Sql(text) => {
             report.suggest(text);
         }
-        Instead::InPlace(text) => match common::in_place_outside(context, text.clone()) {
+        Instead::InPlace(text) => match edits::in_place_outside(context, text.clone()) {
             Some(edit) => {
                 report.replace(edit);
             }
             None => {
-                report.suggest(format!("{}\n{text};", common::OFF));
+                report.suggest(format!("{}\n{text};", edits::OFF));
             }
         },
     }

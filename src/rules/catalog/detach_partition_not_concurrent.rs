@@ -3,7 +3,7 @@
 use crate::{
     finding::{Category, Severity},
     lock::LockMode,
-    rules::{Check, Context, Rule, Sink, common},
+    rules::{Check, Context, Rule, Sink, edits},
     sql::ast::{AlterTableType, NodeEnum},
 };
 
@@ -51,9 +51,9 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
             report.help("CONCURRENTLY cannot be used here (a DEFAULT partition, or Postgres before 14): keep lock_timeout short and retry.");
         } else {
             let sql = format!("ALTER TABLE {} DETACH PARTITION {} CONCURRENTLY", parent.sql(), child.sql());
-            match common::in_place_outside(context, sql.clone()).filter(|_| alone) {
+            match edits::in_place_outside(context, sql.clone()).filter(|_| alone) {
                 Some(edit) => report.replace(edit),
-                None => report.suggest(format!("{}\n{sql};", common::OFF)),
+                None => report.suggest(format!("{}\n{sql};", edits::OFF)),
             };
         }
     }

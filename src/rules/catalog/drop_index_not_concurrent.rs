@@ -3,7 +3,7 @@
 use crate::{
     finding::{Category, Direction, Severity},
     lock::LockMode,
-    rules::{Check, Context, Rule, Sink, common},
+    rules::{Check, Context, Rule, Sink, common, edits},
     schema::QName,
     sql::ast::{self, DropBehavior, NodeEnum, ObjectType},
 };
@@ -91,7 +91,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         );
         let report = sink.report(message).on(table.as_ref().unwrap_or(&index));
         let one = drop.objects.len() == 1 && drop.behavior() != DropBehavior::DropCascade;
-        match common::with_concurrently(context).filter(|_| one) {
+        match edits::with_concurrently(context).filter(|_| one) {
             Some(text) => report.replace(text),
             None => report.suggest(instead(&index)),
         };
@@ -99,5 +99,5 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
 }
 
 fn instead(index: &QName) -> String {
-    format!("{}\nDROP INDEX CONCURRENTLY IF EXISTS {};", common::OFF, index.sql())
+    format!("{}\nDROP INDEX CONCURRENTLY IF EXISTS {};", edits::OFF, index.sql())
 }

@@ -3,7 +3,7 @@
 use crate::{
     finding::{Category, Severity},
     lock::LockMode,
-    rules::{Check, Context, Rule, Sink, common},
+    rules::{Check, Context, Rule, Sink, common, edits},
     schema::{QName, RelationKind},
     sql::{
         self,
@@ -131,7 +131,7 @@ fn report(
     });
     let Some(add) = written else { return };
     let validate = format!("ALTER TABLE {} VALIDATE CONSTRAINT {};", table.sql(), sql::ident(&name));
-    if let Some(text) = common::as_not_valid(context) {
+    if let Some(text) = edits::as_not_valid(context) {
         report.replace(text).help(format!("Then, in a later migration file: {validate}"));
     } else {
         let of_column = common::list(columns);

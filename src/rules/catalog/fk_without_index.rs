@@ -3,7 +3,7 @@
 use crate::{
     finding::{Category, Severity},
     lock::LockMode,
-    rules::{ChangeContext, Check, Rule, Sink, common, names::is},
+    rules::{ChangeContext, Check, Rule, Sink, common, edits, names::is},
     schema::{
         At, Constraint, ConstraintKind, Index, Nesting, QName, Relation, RelationKind, Session, Transaction,
         columns_in,
@@ -206,7 +206,7 @@ fn create(context: &ChangeContext<'_>, relation: &Relation, keys: &[String]) -> 
             text.push_str(&format!(
                 "\n\n-- a file of its own:\n{}\nCREATE INDEX CONCURRENTLY {} ON {} ({columns});\nALTER INDEX {parent} \
                  ATTACH PARTITION {};",
-                common::OFF,
+                edits::OFF,
                 crate::sql::ident(&child.name),
                 name.sql(),
                 child.sql(),
@@ -214,7 +214,7 @@ fn create(context: &ChangeContext<'_>, relation: &Relation, keys: &[String]) -> 
         }
         text
     } else {
-        format!("{}\nCREATE INDEX CONCURRENTLY {index} ON {table} ({columns});", common::OFF)
+        format!("{}\nCREATE INDEX CONCURRENTLY {index} ON {table} ({columns});", edits::OFF)
     }
 }
 

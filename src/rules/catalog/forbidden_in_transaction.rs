@@ -2,7 +2,7 @@
 
 use crate::{
     finding::{Category, Severity},
-    rules::{Check, Context, Rule, Sink, common},
+    rules::{Check, Context, Rule, Sink, common, edits},
     schema::{Nesting, RelationKind},
     sql::ast::{
         AlterTableType, DiscardMode, Name, NodeEnum, ObjectType, PartitionCmd, ReindexObjectType as Kind,
@@ -71,9 +71,9 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     }
     let text = context.unit.text.trim();
     let wrapper = context.session.transaction.explicit || context.migration.wrapper_dropped;
-    let report = match common::is_alone(context) && !wrapper {
-        true => report.replace(format!("{}\n{text}", common::OFF)),
-        false => report.suggest(format!("{}\n{text};", common::OFF)),
+    let report = match edits::is_alone(context) && !wrapper {
+        true => report.replace(format!("{}\n{text}", edits::OFF)),
+        false => report.suggest(format!("{}\n{text};", edits::OFF)),
     };
     // Our own runner takes it out of the transaction, so that it is applied all the same.
     if !context.session.transaction.explicit {

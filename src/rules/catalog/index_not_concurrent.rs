@@ -3,7 +3,7 @@
 use crate::{
     finding::{Category, Severity},
     lock::LockMode,
-    rules::{Check, Context, Rule, Sink, common},
+    rules::{Check, Context, Rule, Sink, common, edits},
     schema::{QName, RelationKind},
     sql::ast::{IndexStmt, NodeEnum},
 };
@@ -74,16 +74,16 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     // Under a stronger lock of an earlier statement reads do not go on either.
     let shut = common::shut_since(context, &table);
     let report = sink.report(message(index, &table, shut)).on(&table);
-    let Some(build) = common::build_concurrently(index, &table) else { return };
+    let Some(build) = edits::build_concurrently(index, &table) else { return };
     // Without a name, or with IF NOT EXISTS, a second try would pass over the leftover of the first.
     let plain = !index.idxname.is_empty() && !index.if_not_exists;
     let edit = match plain {
-        true => common::with_concurrently(context),
-        false => common::in_place_outside(context, build.clone()),
+        true => edits::with_concurrently(context),
+        false => edits::in_place_outside(context, build.clone()),
     };
     match edit {
         Some(text) => report.replace(text),
-        None => report.suggest(format!("{}\n{build};", common::OFF)),
+        None => report.suggest(format!("{}\n{build};", edits::OFF)),
     };
 }
 

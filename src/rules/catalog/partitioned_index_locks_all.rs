@@ -3,7 +3,7 @@
 use crate::{
     finding::{Category, Severity},
     lock::LockMode,
-    rules::{Check, Context, Rule, Sink, common},
+    rules::{Check, Context, Rule, Sink, common, edits},
     schema::{QName, RelationKind},
     sql::{
         self,
@@ -88,7 +88,7 @@ fn recipe(index: &IndexStmt, table: &QName, partitions: &[QName]) -> Option<Stri
         let create = sql::deparse(&NodeEnum::IndexStmt(child.into()))?;
         text.push_str(&format!(
             "\n\n-- a file of its own:\n{}\n{create};\nALTER INDEX {} ATTACH PARTITION {};",
-            common::OFF,
+            edits::OFF,
             parent.sql(),
             name.sql(),
         ));

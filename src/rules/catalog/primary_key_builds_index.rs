@@ -3,7 +3,7 @@
 use crate::{
     finding::{Category, Severity},
     lock::LockMode,
-    rules::{Check, Context, Rule, Sink, common},
+    rules::{Check, Context, Rule, Sink, common, edits},
     schema::{QName, not_null_proven},
     sql::ast::{self, ConstrType, Constraint},
 };
@@ -90,6 +90,6 @@ fn report(
         true => String::new(),
         false => format!("-- after ({}) is NOT NULL by the safe route:\n", common::list(&nullable)),
     };
-    let recipe = common::using_index(table, &name, columns, "PRIMARY KEY", "");
+    let recipe = edits::using_index(table, &name, columns, "PRIMARY KEY", "");
     sink.report(message).on(table).suggest(format!("{first}{recipe}"));
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     finding::{Category, Direction, Severity},
-    rules::{Check, Context, Rule, Sink, common},
+    rules::{Check, Context, Rule, Sink, common, edits},
     schema::Index,
     sql::ast::{IndexStmt, NodeEnum, SortByDir, SortByNulls},
 };
@@ -69,7 +69,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
              pays for both"
         ))
         .on(&table)
-        .suggest(format!("{}\nDROP INDEX CONCURRENTLY IF EXISTS {};", common::OFF, shorter.sql()));
+        .suggest(format!("{}\nDROP INDEX CONCURRENTLY IF EXISTS {};", edits::OFF, shorter.sql()));
         return;
     }
 }

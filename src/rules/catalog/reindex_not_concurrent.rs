@@ -3,7 +3,7 @@
 use crate::{
     finding::{Category, Severity},
     lock::LockMode,
-    rules::{Check, Context, Rule, Sink, common},
+    rules::{Check, Context, Rule, Sink, common, edits},
     schema::{Nesting, RelationKind},
     sql::{
         self,
@@ -100,9 +100,9 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         return;
     }
     if let Some(text) = concurrently(reindex) {
-        match common::in_place_outside(context, text.clone()) {
+        match edits::in_place_outside(context, text.clone()) {
             Some(edit) => report.replace(edit),
-            None => report.suggest(format!("{}\n{text};", common::OFF)),
+            None => report.suggest(format!("{}\n{text};", edits::OFF)),
         };
     }
 }

@@ -3,7 +3,7 @@
 use crate::{
     finding::{Category, Severity},
     lock::LockMode,
-    rules::{Check, Context, Rule, Sink, common},
+    rules::{Check, Context, Rule, Sink, common, edits},
     schema::QName,
     sql::ast::{self, ConstrType, Constraint},
 };
@@ -90,6 +90,6 @@ fn report(
         )
     });
     let nulls = if constraint.nulls_not_distinct { " NULLS NOT DISTINCT" } else { "" };
-    let recipe = common::using_index(table, &name, columns, "UNIQUE", nulls);
+    let recipe = edits::using_index(table, &name, columns, "UNIQUE", nulls);
     sink.report(message).on(table).suggest(format!("{first}{recipe}"));
 }
