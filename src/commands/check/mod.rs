@@ -235,16 +235,13 @@ pub(crate) fn forecast(
         .iter()
         .filter(|file| pending.contains(&file.version) && rules::is_checked(config, file));
     let locks = files.zip(&judged.facts).map(|(file, facts)| (file.version, strongest(facts))).collect();
-    let whole: BTreeSet<&str> = set
-        .migrations
-        .iter()
-        .filter(|file| is_transactional(file))
-        .flat_map(|file| [Some(&file.path), file.down_elsewhere().map(|down| &down.path)])
-        .flatten()
-        .map(String::as_str)
-        .collect();
+    let is_of = |file: &Migration, path: &str| {
+        file.path == path || file.down_elsewhere().is_some_and(|down| down.path == path)
+    };
     let refused = |finding: &Finding| {
-        let by_the_server = FAILS_BY_ITSELF.contains(&finding.rule) && whole.contains(&*finding.place.file);
+        let path = finding.place.file.as_str();
+        let by_the_server = FAILS_BY_ITSELF.contains(&finding.rule)
+            && set.migrations.iter().find(|file| is_of(file, path)).is_some_and(is_transactional);
         finding.severity == Severity::Error && !by_the_server
     };
     let errors = judged.findings.into_iter().filter(refused).collect();
