@@ -2,13 +2,10 @@
 
 use std::mem;
 
-use crate::{
-    migration::Section,
-    sql::{self, SyntaxError, ast::Node},
-};
+use crate::{migration::Section, sql};
 
 /// A statement, parsed.
-pub(super) type Parsed = Result<Vec<Node>, SyntaxError>;
+pub(super) type Parsed = Result<sql::Parsed, sql::SyntaxError>;
 
 /// How much text is parsed at once: trees are large, and few of them should wait for the model.
 const CHUNK: usize = 16 << 10;
@@ -19,21 +16,23 @@ pub(super) fn parsed<T>(
     sections: &[&Section],
     take: impl FnOnce(&mut dyn Iterator<Item = Parsed>) -> T,
 ) -> T {
-    let texts = sections
-        .iter()
-        .flat_map(|section| section.cut.statements().map(|piece| &section.sql[piece.body.clone()]));
     let mut chunks = Vec::new();
-    let (mut chunk, mut bytes, mut total) = (Vec::new(), 0, 0);
-    for text in texts {
-        chunk.push(text);
-        bytes += text.len();
-        total += text.len();
-        if bytes >= CHUNK {
-            chunks.push(mem::take(&mut chunk));
-            bytes = 0;
+    let mut total = 0;
+    for section in sections {
+        // What is left open at the end of a section must not reach into the next.
+        let (mut chunk, mut bytes) = (Vec::new(), 0);
+        for piece in section.cut.statements() {
+            let text = &section.sql[piece.body.clone()];
+            chunk.push(text);
+            bytes += text.len();
+            if bytes >= CHUNK {
+                chunks.push(mem::take(&mut chunk));
+                total += mem::take(&mut bytes);
+            }
         }
+        total += bytes;
+        chunks.push(chunk);
     }
-    chunks.push(chunk);
-    let parse = |texts: &Vec<&str>| texts.iter().map(|text| sql::parse(text)).collect::<Vec<_>>();
+    let parse = |texts: &Vec<&str>| sql::parse_each(texts);
     sql::in_order(&chunks, total < sql::WORTHWHILE, parse, |chunks| take(&mut chunks.flatten()))
 }

@@ -133,16 +133,17 @@ impl<'a> Run<'a> {
     fn read_migration(&mut self, migration: &Migration, parsed: &mut dyn Iterator<Item = Parsed>) {
         self.catalog.has_history = true;
         let mut session = self.open_session(migration, Direction::Up);
-        for (piece, nodes) in migration.up.cut.statements().zip(parsed) {
+        for (piece, parsed) in migration.up.cut.statements().zip(parsed) {
             let text = &migration.up.sql[piece.body.clone()];
-            let Ok(nodes) = nodes else {
+            let Ok(parsed) = parsed else {
                 self.catalog.blind = true;
                 continue;
             };
-            for node in nodes.into_iter().filter_map(|node| node.node) {
+            let origin = parsed.origin;
+            for node in parsed.nodes.into_iter().filter_map(|node| node.node) {
                 let at = At { file: usize::MAX, direction: Direction::Up, statement: 0, transaction: 0 };
                 let span = piece.body.clone();
-                let unit = Unit { at, nesting: Nesting::Top, span, text: text.to_owned(), node };
+                let unit = Unit { at, nesting: Nesting::Top, span, text: text.to_owned(), origin, node };
                 for inner in self.inside(&unit, &session) {
                     match inner {
                         Inside::Unit(inner) => self.catalog.apply(&inner, &mut session),
@@ -208,7 +209,7 @@ impl<'a> Run<'a> {
         let outside = outside(migration, section);
         self.later = Later::default();
         let mut facts = Vec::new();
-        for (number, (piece, nodes)) in section.cut.statements().zip(parsed).enumerate() {
+        for (number, (piece, parsed)) in section.cut.statements().zip(parsed).enumerate() {
             let was_open = session.transaction.is_open();
             if let Some(outside) = outside.get(number) {
                 session.step(!outside);
@@ -221,11 +222,13 @@ impl<'a> Run<'a> {
             let transaction = session.transaction.number;
             let at = At { file: index, direction, statement: number + 1, transaction };
             let text = &section.sql[piece.body.clone()];
-            match nodes {
-                Ok(nodes) => {
-                    for node in nodes.into_iter().filter_map(|node| node.node) {
+            match parsed {
+                Ok(parsed) => {
+                    let origin = parsed.origin;
+                    for node in parsed.nodes.into_iter().filter_map(|node| node.node) {
                         let span = piece.body.clone();
-                        let unit = Unit { at, nesting: Nesting::Top, span, text: text.to_owned(), node };
+                        let unit =
+                            Unit { at, nesting: Nesting::Top, span, text: text.to_owned(), origin, node };
                         facts.push(self.statement(migration, unit, &mut session));
                     }
                 }
@@ -288,6 +291,7 @@ impl<'a> Run<'a> {
                     nesting,
                     span: unit.span.clone(),
                     text,
+                    origin: 0,
                     node: *node,
                 })),
                 Body::Opaque(why) => Inside::Opaque(why),

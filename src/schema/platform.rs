@@ -47,7 +47,7 @@ impl Catalog {
         let mut session = Session::new(Transaction::default());
         let at = At { file: usize::MAX, direction: Direction::Up, statement: 0, transaction: 0 };
         for node in sql::parse(script).unwrap_or_default().into_iter().filter_map(|node| node.node) {
-            let unit = Unit { at, nesting: Nesting::Top, span: 0..0, text: String::new(), node };
+            let unit = Unit { at, nesting: Nesting::Top, span: 0..0, text: String::new(), origin: 0, node };
             self.apply(&unit, &mut session);
         }
     }

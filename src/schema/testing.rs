@@ -38,12 +38,14 @@ pub(crate) fn run(mut catalog: Catalog, mut session: Session, script: &str) -> (
             let span = piece.body.clone();
             for body in bodies(&node, text, &catalog, &session) {
                 if let Body::Statement { node, nesting, text } = body {
-                    let inner = Unit { at, nesting, span: span.clone(), text, node: *node };
+                    let inner = Unit { at, nesting, span: span.clone(), text, origin: 0, node: *node };
                     catalog.apply(&inner, &mut session);
                 }
             }
-            catalog
-                .apply(&Unit { at, nesting: Nesting::Top, span, text: text.to_owned(), node }, &mut session);
+            catalog.apply(
+                &Unit { at, nesting: Nesting::Top, span, text: text.to_owned(), origin: 0, node },
+                &mut session,
+            );
         }
     }
     (catalog, session)

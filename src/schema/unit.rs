@@ -35,5 +35,14 @@ pub(crate) struct Unit {
     pub(crate) span: Range<usize>,
     /// Text of the top-level statement (of a nested one: its own text where known).
     pub(crate) text: String,
+    /// What the tree's locations count from, in bytes: see [`Unit::byte`].
+    pub(crate) origin: usize,
     pub(crate) node: NodeEnum,
+}
+
+impl Unit {
+    /// The byte of the text that a location of the tree means; `None`: the parser knows none.
+    pub(crate) fn byte(&self, location: i32) -> Option<usize> {
+        usize::try_from(location).ok()?.checked_sub(self.origin)
+    }
 }

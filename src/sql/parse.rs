@@ -28,6 +28,57 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Node>, SyntaxError> {
     }
 }
 
+/// The trees of one statement's text, out of a longer one.
+#[derive(Debug)]
+pub(crate) struct Parsed {
+    pub(crate) nodes: Vec<Node>,
+    /// Where the text begins, in bytes, for the `location`s of the trees.
+    pub(crate) origin: usize,
+}
+
+/// Parses statements that follow each other in one section: each as [`parse`] does, but at once, since a call of
+/// the parser costs more than a short statement.
+pub(crate) fn parse_each(texts: &[&str]) -> Vec<Result<Parsed, SyntaxError>> {
+    parse_together(texts).map_or_else(
+        || texts.iter().map(|text| parse(text).map(|nodes| Parsed { nodes, origin: 0 })).collect(),
+        |parsed| parsed.into_iter().map(Ok).collect(),
+    )
+}
+
+/// `None`: one of them does not parse, or changes how the next one reads.
+fn parse_together(texts: &[&str]) -> Option<Vec<Parsed>> {
+    // Ends a comment at the end of a text, too.
+    const BETWEEN: &str = "\n;";
+    if texts.len() < 2 {
+        return None;
+    }
+    let whole = texts.join(BETWEEN);
+    let statements = pg_query::parse(&whole, 0).ok()?.protobuf.stmts;
+    let mut parsed = Vec::with_capacity(texts.len());
+    let mut statements = statements.into_iter().peekable();
+    let mut origin = 0;
+    for text in texts {
+        let end = origin + text.len() + BETWEEN.len();
+        let mut nodes = Vec::new();
+        while let Some(raw) =
+            statements.next_if(|raw| usize::try_from(raw.stmt_location).is_ok_and(|at| at < end))
+        {
+            // A length of 0 says: to the end of everything.
+            let stop = match raw.stmt_len {
+                0 => whole.len(),
+                length => usize::try_from(raw.stmt_location + length).ok()?,
+            };
+            if stop >= end {
+                return None;
+            }
+            nodes.extend(raw.stmt.map(|node| *node));
+        }
+        parsed.push(Parsed { nodes, origin });
+        origin = end;
+    }
+    Some(parsed)
+}
+
 /// Parses the body of a PL/pgSQL routine given as the whole `CREATE FUNCTION`/`DO` statement.
 pub(crate) fn parse_plpgsql(statement: &str) -> Result<serde_json::Value, String> {
     pg_query::parse_plpgsql(statement).map_err(|error| message_of(&error))

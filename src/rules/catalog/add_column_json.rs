@@ -85,7 +85,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
 /// The statement with `jsonb` in the place of the type's `json`.
 fn with_jsonb(context: &Context<'_>, def: &ColumnDef) -> Option<String> {
     let text = &context.unit.text;
-    let at = usize::try_from(def.type_name.as_ref()?.location).ok()?;
+    let at = context.unit.byte(def.type_name.as_ref()?.location)?;
     let (before, rest) = (text.get(..at)?, text.get(at..)?);
     let bare = rest.get(..4).is_some_and(|word| word.eq_ignore_ascii_case("json"));
     (bare && context.unit.nesting == Nesting::Top).then(|| format!("{before}jsonb{}", &rest[4..]))

@@ -63,7 +63,7 @@ fn read(index: usize, migration: &Migration) -> Option<Vec<Unit>> {
                 return None;
             }
             let (span, text) = (piece.body.clone(), String::new());
-            units.push(Unit { at, nesting: crate::schema::Nesting::Top, span, text, node });
+            units.push(Unit { at, nesting: crate::schema::Nesting::Top, span, text, origin: 0, node });
         }
     }
     Some(units)

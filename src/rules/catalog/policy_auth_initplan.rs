@@ -104,7 +104,7 @@ fn wrapped(changed: &Changed<'_>, calls: &[(String, i32)]) -> Option<String> {
     }
     let mut text = changed.unit.text.clone();
     let mut starts: Vec<usize> =
-        calls.iter().filter_map(|(_, location)| usize::try_from(*location).ok()).collect();
+        calls.iter().filter_map(|(_, location)| changed.unit.byte(*location)).collect();
     if starts.len() != calls.len() {
         return None;
     }
