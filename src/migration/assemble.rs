@@ -150,7 +150,7 @@ fn rollback(file: &Arc<SourceFile>, directives: &mut Vec<Directive>, problems: &
     section
 }
 
-/// The directives of the head, of dbmate's marker, and of the UP section.
+/// The directives of the head, of another tool's marker, and of the UP section.
 fn up_directives(file: &Arc<SourceFile>, split: &Split, up: &Section, out: &mut Vec<Directive>) {
     let first = (up.cut.statements().count() > 0).then_some(1);
     for comment in &split.head {
@@ -162,11 +162,11 @@ fn up_directives(file: &Arc<SourceFile>, split: &Split, up: &Section, out: &mut 
     for marker in &split.markers {
         for option in marker.options.split_whitespace() {
             let kind = match option {
-                "transaction:false" => DirectiveKind::TransactionOff,
+                "transaction:false" | "notransaction" => DirectiveKind::TransactionOff,
                 "transaction:true" => continue,
                 _ => DirectiveKind::Unknown {
                     text: option.into(),
-                    why: "of dbmate's options only `transaction:false` is known".into(),
+                    why: "only `transaction:false` (dbmate's) and `notransaction` (sql-migrate's) are known here".into(),
                 },
             };
             let place = file.place(marker.span.clone());
@@ -191,8 +191,10 @@ fn section_directives(section: &Section, head: bool, opens_file: bool, out: &mut
         for (span, kind) in directive::read(&section.sql[comment.span.clone()]) {
             let statement = Some(number()).filter(|number| *number <= statements.len());
             let kind = placed(kind, section, statement, opening, opens_file);
+            // goose takes both halves out of the transaction, wherever it reads that.
+            let head = head && opening || directive::is_gooses(&section.sql[comment.span.clone()]);
             let place = section.place(start + span.start..start + span.end);
-            out.push(Directive { kind, place, section: section.direction, statement, head: head && opening });
+            out.push(Directive { kind, place, section: section.direction, statement, head });
         }
     }
 }

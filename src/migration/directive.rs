@@ -49,7 +49,17 @@ pub(super) fn read(comment: &str) -> Vec<(Range<usize>, DirectiveKind)> {
 }
 
 fn begins(text: &str) -> bool {
-    strip(text, "lockkeeper").is_some() || strip(text, "squawk-ignore").is_some()
+    strip(text, "lockkeeper").is_some() || strip(text, "squawk-ignore").is_some() || no_transaction(text)
+}
+
+/// goose's `-- +goose NO TRANSACTION`, which holds for the whole file.
+pub(super) fn is_gooses(comment: &str) -> bool {
+    comment.strip_prefix("--").is_some_and(|text| no_transaction(text.trim()))
+}
+
+fn no_transaction(text: &str) -> bool {
+    strip(text, "+goose")
+        .is_some_and(|rest| rest.split_whitespace().map(str::to_ascii_lowercase).eq(["no", "transaction"]))
 }
 
 fn strip<'a>(text: &'a str, word: &str) -> Option<&'a str> {
@@ -67,6 +77,9 @@ fn word(text: &str) -> (&str, &str) {
 fn one(text: &str) -> Option<DirectiveKind> {
     if let Some(rest) = strip(text, "squawk-ignore") {
         return squawk(rest);
+    }
+    if no_transaction(text) {
+        return Some(DirectiveKind::TransactionOff);
     }
     let rest = strip(text, "lockkeeper")?.trim_start();
     let unknown = |why: &str| Some(DirectiveKind::Unknown { text: rest.trim().into(), why: why.into() });

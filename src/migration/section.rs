@@ -35,7 +35,7 @@ pub(super) struct Marker {
     pub(super) span: Range<usize>,
     /// The whole line, with its end.
     line: Range<usize>,
-    /// What dbmate lets follow the marker, such as `transaction:false`.
+    /// What dbmate and sql-migrate let follow the marker, such as `transaction:false`.
     pub(super) options: String,
 }
 
@@ -182,6 +182,15 @@ fn marker(comment: &str) -> Read {
             "up" => Read::Marker(Direction::Up, options.trim().into()),
             "down" => Read::Marker(Direction::Down, options.trim().into()),
             _ => Read::Nearly,
+        };
+    }
+    // goose and sql-migrate; what else they write there (`StatementBegin`) says how they cut, and we cut ourselves.
+    if let Some(rest) = strip_word(words, "+goose").or_else(|| strip_word(words, "+migrate")) {
+        let (name, options) = rest.trim_start().split_once(char::is_whitespace).unwrap_or((rest.trim(), ""));
+        return match name.to_ascii_lowercase().as_str() {
+            "up" => Read::Marker(Direction::Up, options.trim().into()),
+            "down" => Read::Marker(Direction::Down, options.trim().into()),
+            _ => Read::Other,
         };
     }
     for (word, direction) in [("up", Direction::Up), ("down", Direction::Down)] {

@@ -67,6 +67,12 @@ fn reads_the_four_layouts() {
         ("5_dbmate.sql", "-- migrate:up transaction:false\nselect 1;\n-- migrate:down\nselect 2;"),
         ("6_no_up_marker.sql", "create table e ();\n-- down migration\ndrop table e;"),
         ("7_only_up_marker.sql", "-- up migration:\ncreate table e ();"),
+        (
+            "8_goose.sql",
+            "-- +goose Up\n-- +goose NO TRANSACTION\n-- +goose StatementBegin\nselect 1;\n-- +goose StatementEnd\n\n\
+             -- +goose Down\ndrop index concurrently i;",
+        ),
+        ("9_sql_migrate.sql", "-- +migrate Up notransaction\nselect 1;\n-- +migrate Down\nselect 2;"),
         ("example_x.sql", "nonsense"),
         ("_helper.sql", "nonsense"),
     ]);
@@ -93,6 +99,8 @@ fn reads_the_four_layouts() {
     m/5_dbmate.sql Sections ["2:1 select 1"] off=[true, false] Some(("m/5_dbmate.sql", ["4:1 select 2"]))
     m/6_no_up_marker.sql Sections ["1:1 create table e ()"] off=[false, false] Some(("m/6_no_up_marker.sql", ["3:1 drop table e"]))
     m/7_only_up_marker.sql Sections ["2:1 create table e ()"] off=[false, false] None
+    m/8_goose.sql Sections ["4:1 select 1"] off=[true, true] Some(("m/8_goose.sql", ["8:1 drop index concurrently i"]))
+    m/9_sql_migrate.sql Sections ["2:1 select 1"] off=[true, false] Some(("m/9_sql_migrate.sql", ["4:1 select 2"]))
     "#);
     assert_eq!(set.others, ["m/_helper.sql", "m/example_x.sql"]);
 }
