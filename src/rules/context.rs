@@ -42,8 +42,8 @@ pub(crate) struct Context<'a> {
     pub(crate) session: &'a Session,
     /// The locks that this statement takes.
     pub(crate) claims: &'a [Claim],
-    /// Everything that ran before in this change (same direction), in order. Rows of a large
-    /// `INSERT … VALUES` are not kept.
+    /// Everything that ran before in this change (same direction), in order. The rows of an
+    /// `INSERT` and the columns of a `CREATE TABLE` are not kept.
     pub(crate) before: &'a [Arc<Unit>],
     pub(crate) migration: &'a Migration,
     pub(crate) direction: Direction,

@@ -339,11 +339,19 @@ impl<'a> Run<'a> {
 
     fn advance(&mut self, mut unit: Unit, claims: &[Claim], session: &mut Session) {
         self.catalog.apply_claimed(&unit, claims, session);
-        // No rule asks later what was inserted, and a dump's rows would otherwise all be in memory at once.
-        if let NodeEnum::InsertStmt(insert) = &mut unit.node {
-            insert.select_stmt = None;
-            insert.cols.clear();
-            unit.text = String::new();
+        // No rule asks later for what makes most of the trees: the rows that were inserted, and the columns
+        // of a new table, which the model has now.
+        match &mut unit.node {
+            NodeEnum::InsertStmt(insert) => {
+                insert.select_stmt = None;
+                insert.cols = Vec::new();
+                unit.text = String::new();
+            }
+            NodeEnum::CreateStmt(create) => {
+                create.table_elts = Vec::new();
+                create.constraints = Vec::new();
+            }
+            _ => {}
         }
         self.units.push(Arc::new(unit));
     }
