@@ -338,6 +338,7 @@ impl<'a> Run<'a> {
     }
 
     fn advance(&mut self, mut unit: Unit, claims: &[Claim], session: &mut Session) {
+        self.catalog.qualify(&mut unit.node, session);
         self.catalog.apply_claimed(&unit, claims, session);
         // No rule asks later for what makes most of the trees: the rows that were inserted, and the columns
         // of a new table, which the model has now.

@@ -11,12 +11,7 @@ const REPLACES: &[(&str, &[&str])] = &[
     ("partitioned-index-locks-all", &["index-not-concurrent"]),
     (
         "add-serial-or-identity",
-        &[
-            "add-column-volatile-default",
-            "add-required-column",
-            "primary-key-builds-index",
-            "slow-work-after-strong-lock",
-        ],
+        &["add-column-volatile-default", "add-required-column", "slow-work-after-strong-lock"],
     ),
     (
         "add-stored-generated",

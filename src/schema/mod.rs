@@ -12,6 +12,7 @@ mod objects;
 mod picture;
 mod platform;
 mod proof;
+mod qualify;
 mod relations;
 mod resolve;
 mod retype;

@@ -37,8 +37,10 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         return;
     }
     for name in drop.objects.iter().filter_map(ast::name) {
-        let born = context.catalog.schemas.get(&name.name).copied().flatten();
-        if born.is_some() {
+        let catalog = context.catalog;
+        let known = catalog.schemas.get(&name.name);
+        let no_op = drop.missing_ok && catalog.has_history && !catalog.blind && known.is_none();
+        if no_op || known.is_some_and(Option::is_some) {
             continue;
         }
         let report = sink.report(format!(

@@ -120,9 +120,10 @@ fn uncovered(context: &ChangeContext<'_>, relation: &Relation, constraint: &Cons
     let Some(before) = context.before.relation(name).filter(|before| is_covered(before, columns)) else {
         return;
     };
-    let Some((unit, lost)) = context.units.iter().rev().find_map(|unit| {
+    let Some((unit, lost, beside)) = context.units.iter().rev().find_map(|unit| {
         let lost = lost(context, before, columns, &unit.node)?;
-        Some((unit, lost))
+        // `drop-constraint` and `drop-column-takes-key` warn of the same loss.
+        Some((unit, lost, matches!(&unit.node, NodeEnum::AlterTableStmt(_))))
     }) else {
         return;
     };
@@ -135,7 +136,10 @@ fn uncovered(context: &ChangeContext<'_>, relation: &Relation, constraint: &Cons
     // What is dropped often has the very name that its successor would get.
     let taken = common::chosen_name(name, columns, "idx");
     let is_taken = before.indexes.iter().any(|index| index.name.name == taken);
-    let report = sink.report_at(unit.at, unit.span.clone(), message).on(name).lock(None::<LockMode>);
+    let mut report = sink.report_at(unit.at, unit.span.clone(), message).on(name).lock(None::<LockMode>);
+    if beside {
+        report = report.severity(Severity::Info);
+    }
     let create = create(context, relation, columns);
     match is_taken {
         true => report.help(format!(

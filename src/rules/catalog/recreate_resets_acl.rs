@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     finding::{Category, Severity},
-    rules::{ChangeContext, Check, Rule, Sink, access},
+    rules::{ChangeContext, Check, Rule, Sink, access, names},
     schema::{At, Grant, Relation, Routine},
     sql::ast::NodeEnum,
 };
@@ -49,9 +49,14 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             continue;
         };
         let mut changes = difference(&before.grants, &relation.grants);
-        let lost = policies_lost(before, relation);
-        if !lost.is_empty() {
-            changes.push(format!("policy {} is gone", access::in_words(&lost)));
+        if is_dropped(context, relation) {
+            let lost = policies_lost(before, relation);
+            if !lost.is_empty() {
+                changes.push(format!("policy {} is gone", access::in_words(&lost)));
+            }
+        } else {
+            // Renamed away, the old one keeps what it had; a new one that is open to more is worth a word.
+            changes.retain(|change| change.contains(" gains "));
         }
         report(context, sink, at, format!("`{}`", relation.name), &relation.name, &changes);
     }
@@ -123,6 +128,14 @@ fn difference(before: &[Grant], after: &[Grant]) -> Vec<String> {
 
 fn by_role(grants: &[Grant]) -> BTreeMap<String, BTreeSet<String>> {
     grants.iter().map(|grant| (access::role(&grant.grantee), grant.privileges.clone())).collect()
+}
+
+/// Whether the object that had the name is gone, not only its name.
+fn is_dropped(context: &ChangeContext<'_>, relation: &Relation) -> bool {
+    let name = &relation.name;
+    context.units.iter().flat_map(|unit| names::dropped(&unit.node)).any(|(_, dropped)| {
+        dropped.name == name.name && dropped.schema.as_deref() == Some(name.schema.as_str())
+    })
 }
 
 /// Policies that a table had and now lacks although it is guarded again.

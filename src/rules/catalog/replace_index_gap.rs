@@ -50,7 +50,7 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             let Some(built) = later.iter().find(|unit| replaces(context, unit, table, index)) else {
                 continue;
             };
-            if covered {
+            if covered || others_serve(context, table, index) {
                 continue;
             }
             // In one transaction nobody sees the gap: the drop's lock keeps everybody out of it.
@@ -98,6 +98,19 @@ fn before<'a>(context: &ChangeContext<'a>, name: &ast::Name) -> Option<(&'a Rela
         .into_iter()
         .find_map(|schema| context.before.index(&QName::new(schema, name.name.clone())))
         .filter(|(_, index)| index.constraint.is_none())
+}
+
+/// Whether the table keeps another index that starts with the same column.
+fn others_serve(context: &ChangeContext<'_>, table: &Relation, index: &Index) -> bool {
+    let leading = |index: &Index| common::plain_columns(index).and_then(|columns| columns.into_iter().next());
+    let stays = |other: &&Index| {
+        context.after.relation(&table.name).is_some_and(|after| {
+            after.indexes.iter().any(|kept| kept.name == other.name && kept.born.is_none())
+        })
+    };
+    table.indexes.iter().filter(|other| other.name != index.name && other.valid).filter(stays).any(|other| {
+        other.predicate.is_none() && leading(other).is_some() && leading(other) == leading(index)
+    })
 }
 
 /// Whether the statement builds an index on that table that starts with the same column.
