@@ -1,9 +1,16 @@
 //! The state of the session as statements run: settings, the open transaction, locks held.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    ops::{Deref, DerefMut},
+    sync::Arc,
+    time::Duration,
+};
 
-use super::{At, Catalog, QName};
-use crate::lock::LockMode;
+use super::{
+    At, Catalog,
+    held::{Held, Moment},
+};
 
 /// A setting that the migration itself made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,9 +21,9 @@ pub(crate) struct Setting<T> {
     pub(crate) local: bool,
 }
 
-/// The session in which the migration runs.
+/// The settings of a session.
 #[derive(Debug, Clone)]
-pub(crate) struct Session {
+pub(crate) struct Settings {
     /// Effective, `$user` left out; `pg_temp` is always searched first.
     pub(crate) search_path: Vec<String>,
     pub(crate) search_path_set: Option<Setting<Vec<String>>>,
@@ -29,13 +36,33 @@ pub(crate) struct Session {
     pub(crate) timezone: Option<Setting<String>>,
     /// Every other setting made, lower-case name → value text.
     pub(crate) others: BTreeMap<String, Setting<String>>,
+}
+
+/// The session in which the migration runs. Reads as its settings.
+#[derive(Debug, Clone)]
+pub(crate) struct Session {
+    settings: Settings,
     pub(crate) transaction: Transaction,
     /// What will be left of the settings when the transaction commits: without `SET LOCAL`.
-    lasting: Option<Box<Session>>,
+    lasting: Option<Settings>,
     /// States to go back to: the first is that at BEGIN, the others are savepoints.
     marks: Vec<Mark>,
     /// Nothing rolls back: the model need not be kept at each BEGIN.
     goes_on: bool,
+}
+
+impl Deref for Session {
+    type Target = Settings;
+
+    fn deref(&self) -> &Settings {
+        &self.settings
+    }
+}
+
+impl DerefMut for Session {
+    fn deref_mut(&mut self) -> &mut Settings {
+        &mut self.settings
+    }
 }
 
 /// What ROLLBACK brings back.
@@ -43,7 +70,9 @@ pub(crate) struct Session {
 struct Mark {
     /// Of the savepoint; empty for the transaction itself.
     name: String,
-    session: Box<Session>,
+    settings: Settings,
+    lasting: Option<Settings>,
+    held: Moment,
     /// `None`: nobody will ask for it.
     catalog: Option<Arc<Catalog>>,
 }
@@ -51,10 +80,9 @@ struct Mark {
 /// `"$user"` names no schema on Supabase.
 const INITIAL_PATH: [&str; 2] = ["public", "extensions"];
 
-impl Session {
-    /// A fresh session as the runner opens it (`"$user", public, extensions`).
-    pub(crate) fn new(transaction: Transaction) -> Self {
-        let mut session = Self {
+impl Settings {
+    fn initial() -> Self {
+        Self {
             search_path: INITIAL_PATH.map(str::to_owned).to_vec(),
             search_path_set: None,
             lock_timeout: None,
@@ -64,42 +92,6 @@ impl Session {
             replication_role: None,
             timezone: None,
             others: BTreeMap::new(),
-            transaction,
-            lasting: None,
-            marks: Vec::new(),
-            goes_on: false,
-        };
-        if session.transaction.is_open() {
-            session.lasting = Some(Box::new(session.clone()));
-        }
-        session
-    }
-
-    /// Says that no statement of the session will roll back: a copy of a large model at each BEGIN would
-    /// take most of a check.
-    pub(crate) fn never_goes_back(&mut self) {
-        self.goes_on = true;
-    }
-
-    /// The settings alone, for keeping.
-    pub(super) fn settings(&self) -> Box<Self> {
-        Box::new(Self { lasting: None, marks: Vec::new(), ..self.clone() })
-    }
-
-    fn restore(&mut self, from: Self) {
-        let Self { transaction, lasting, marks, .. } = self.clone();
-        *self = Self { transaction, lasting, marks, ..from };
-    }
-
-    /// Sets a parameter. `None` as values: back to what the session began with.
-    pub(super) fn set(&mut self, name: &str, values: Option<&[String]>, local: bool, at: At) {
-        if local && !self.transaction.is_open() {
-            // Postgres warns "SET LOCAL can only be used in transaction blocks" and does nothing.
-            return;
-        }
-        self.assign(name, values, local, at);
-        if !local && let Some(lasting) = &mut self.lasting {
-            lasting.assign(name, values, local, at);
         }
     }
 
@@ -135,17 +127,42 @@ impl Session {
     }
 
     /// RESET ALL leaves the role and the session authorization alone.
+    fn reset(&mut self) {
+        let (role, authorization) = (self.role.take(), self.session_authorization.take());
+        *self = Self { role, session_authorization: authorization, ..Self::initial() };
+    }
+}
+
+impl Session {
+    /// A fresh session as the runner opens it (`"$user", public, extensions`).
+    pub(crate) fn new(transaction: Transaction) -> Self {
+        let lasting = transaction.is_open().then(Settings::initial);
+        Self { settings: Settings::initial(), transaction, lasting, marks: Vec::new(), goes_on: false }
+    }
+
+    /// Says that no statement of the session will roll back: a copy of a large model at each BEGIN would
+    /// take most of a check.
+    pub(crate) fn never_goes_back(&mut self) {
+        self.goes_on = true;
+    }
+
+    /// Sets a parameter. `None` as values: back to what the session began with.
+    pub(super) fn set(&mut self, name: &str, values: Option<&[String]>, local: bool, at: At) {
+        if local && !self.transaction.is_open() {
+            // Postgres warns "SET LOCAL can only be used in transaction blocks" and does nothing.
+            return;
+        }
+        self.settings.assign(name, values, local, at);
+        if !local && let Some(lasting) = &mut self.lasting {
+            lasting.assign(name, values, local, at);
+        }
+    }
+
+    /// RESET ALL.
     pub(super) fn reset_all(&mut self) {
-        let fresh = Self::new(Transaction::default());
-        let reset = |session: &mut Self| {
-            let (role, authorization) = (session.role.take(), session.session_authorization.take());
-            session.restore(fresh.clone());
-            session.role = role;
-            session.session_authorization = authorization;
-        };
-        reset(self);
-        if let Some(lasting) = self.lasting.as_deref_mut() {
-            reset(lasting);
+        self.settings.reset();
+        if let Some(lasting) = &mut self.lasting {
+            lasting.reset();
         }
     }
 
@@ -154,7 +171,7 @@ impl Session {
     pub(crate) fn step(&mut self, inside: bool) {
         if inside && !self.transaction.is_open() {
             // Nobody rolls the runner's own transaction back: nothing has to be kept for it.
-            self.lasting = Some(self.settings());
+            self.lasting = Some(self.settings.clone());
             self.transaction.runner = true;
         } else if !inside && self.transaction.runner {
             self.commit(false);
@@ -164,7 +181,7 @@ impl Session {
     /// `BEGIN`: within a transaction that is open already Postgres only warns.
     pub(super) fn begin(&mut self, catalog: &Catalog) {
         if !self.transaction.is_open() {
-            self.lasting = Some(self.settings());
+            self.lasting = Some(self.settings.clone());
             self.mark(String::new(), catalog);
         }
         self.transaction.explicit = true;
@@ -173,20 +190,18 @@ impl Session {
     /// `COMMIT`, or what ends a transaction without undoing it.
     pub(super) fn commit(&mut self, chain: bool) {
         if let Some(lasting) = self.lasting.take() {
-            self.restore(*lasting);
+            self.settings = lasting;
         }
         self.end(chain);
     }
 
     /// `ROLLBACK`: the model as it was at BEGIN, where that is known.
     pub(super) fn rollback(&mut self, chain: bool) -> Option<Arc<Catalog>> {
-        let catalog = match self.marks.first().cloned() {
-            Some(mark) if mark.name.is_empty() => {
-                self.restore(*mark.session);
-                mark.catalog
-            }
-            _ => None,
-        };
+        let begun = std::mem::take(&mut self.marks).into_iter().next().filter(|mark| mark.name.is_empty());
+        let catalog = begun.and_then(|mark| {
+            self.settings = mark.settings;
+            mark.catalog
+        });
         self.lasting = None;
         self.end(chain);
         catalog
@@ -198,26 +213,31 @@ impl Session {
         self.transaction.explicit = chain;
         self.transaction.held.clear();
         if chain {
-            self.lasting = Some(self.settings());
+            self.lasting = Some(self.settings.clone());
         }
     }
 
     /// `SAVEPOINT name`.
     pub(super) fn mark(&mut self, name: String, catalog: &Catalog) {
-        let session = Box::new(Self { marks: Vec::new(), ..self.clone() });
         let catalog = (!self.goes_on).then(|| Arc::new(catalog.clone()));
-        self.marks.push(Mark { name, session, catalog });
+        self.marks.push(Mark {
+            name,
+            settings: self.settings.clone(),
+            lasting: self.lasting.clone(),
+            held: self.transaction.held.moment(),
+            catalog,
+        });
     }
 
     /// `ROLLBACK TO name`: the savepoint itself stays, later ones go, and so do locks taken since.
     pub(super) fn back_to(&mut self, name: &str) -> Option<Arc<Catalog>> {
         let found = self.marks.iter().rposition(|mark| mark.name == name)?;
         self.marks.truncate(found + 1);
-        let mark = self.marks.last()?.clone();
-        self.transaction.held = mark.session.transaction.held.clone();
-        self.lasting.clone_from(&mark.session.lasting);
-        self.restore(*mark.session);
-        mark.catalog
+        let mark = self.marks.last()?;
+        self.transaction.held.back_to(&mark.held);
+        self.lasting.clone_from(&mark.lasting);
+        self.settings.clone_from(&mark.settings);
+        mark.catalog.clone()
     }
 
     /// `RELEASE name`.
@@ -255,8 +275,7 @@ pub(crate) struct Transaction {
     pub(crate) runner: bool,
     /// Opened by `BEGIN` in the file.
     pub(crate) explicit: bool,
-    /// Strongest lock per relation that existed before, and where it was taken.
-    pub(crate) held: BTreeMap<QName, (LockMode, At)>,
+    pub(crate) held: Held,
 }
 
 impl Transaction {

@@ -59,9 +59,10 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
             }
             return;
         }
-        let strong = |mode: LockMode| mode.blocks(LockMode::RowExclusive);
-        let held = context.session.transaction.held.iter().find(|(_, (mode, _))| strong(*mode));
-        if let Some((table, (mode, _))) = held.filter(|_| context.session.lock_timeout.is_none()) {
+        let held = &context.session.transaction.held;
+        let first = |(mode, _)| held.of(mode).next().map(|(table, _)| (table, mode));
+        let first = held.strong().filter_map(first).min();
+        if let Some((table, mode)) = first.filter(|_| context.session.lock_timeout.is_none()) {
             sink.report(format!("set after {mode} on `{table}` was taken: it limits nothing before it"))
                 .on(table);
         }
@@ -73,9 +74,9 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         return;
     };
     // The first statement that waits under it says it for all.
-    let said = context.session.transaction.held.values().any(|(mode, at)| {
-        strong(*mode) && at.file == setting.set_at.file && at.statement > setting.set_at.statement
-    });
+    let taken = context.session.transaction.held.strong();
+    let set_at = setting.set_at;
+    let said = taken.map(|(_, at)| at).any(|at| at.file == set_at.file && at.statement > set_at.statement);
     if said {
         return;
     }

@@ -68,12 +68,8 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         .find(|unit| sets_lock_timeout(&unit.node))
         .map(|unit| unit.at.statement)
         .unwrap_or(0);
-    let said = context
-        .session
-        .transaction
-        .held
-        .values()
-        .any(|(mode, at)| strong(*mode) && at.statement > since && at.file == context.at().file);
+    let taken = context.session.transaction.held.strong();
+    let said = taken.map(|(_, at)| at).any(|at| at.statement > since && at.file == context.at().file);
     if !said {
         let report = sink
             .report(format!(

@@ -45,7 +45,11 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     if !context.in_transaction() {
         return;
     }
-    let exclusive = |mode: LockMode| mode == LockMode::AccessExclusive;
+    // By now it has been said, and more so than anybody reads; looking on would take the square of them.
+    let held = &context.session.transaction.held;
+    if held.count(LockMode::AccessExclusive) > ENOUGH {
+        return;
+    }
     let top = |name: &QName| {
         // A partitioned table and its partitions are one table to a reader.
         let mut name = name.clone();
@@ -54,26 +58,17 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         }
         name
     };
-    // By now it has been said, and more so than anybody reads; looking on would take the square of them.
-    let held = context.session.transaction.held.iter();
-    if held.filter(|(_, (mode, _))| exclusive(*mode)).count() > ENOUGH {
-        return;
-    }
     let is_table = |name: &QName| context.relation(name).is_none_or(|relation| relation.kind.holds_rows());
-    let before: BTreeSet<QName> = context
-        .session
-        .transaction
-        .held
-        .iter()
-        .filter(|(name, (mode, _))| exclusive(*mode) && is_table(name))
-        .map(|(name, _)| top(name))
-        .collect();
+    let before = held.of(LockMode::AccessExclusive).map(|(name, _)| name).filter(|name| is_table(name));
+    let before: BTreeSet<QName> = before.map(top).collect();
     let mut after = before.clone();
     after.extend(
         context
             .claims
             .iter()
-            .filter(|claim| claim.existed && exclusive(claim.mode) && is_table(&claim.relation))
+            .filter(|claim| {
+                claim.existed && claim.mode == LockMode::AccessExclusive && is_table(&claim.relation)
+            })
             .map(|claim| top(&claim.relation)),
     );
     if after.len() < 2 || after.len() == before.len() {

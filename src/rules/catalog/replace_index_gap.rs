@@ -93,7 +93,7 @@ fn builds(unit: &Unit, name: &QName) -> bool {
 /// The index of that name as it was before the change.
 fn before<'a>(context: &ChangeContext<'a>, name: &ast::Name) -> Option<(&'a Relation, &'a Index)> {
     let session = Session::new(Transaction::default());
-    let schemas = name.schema.clone().map_or(session.search_path, |schema| vec![schema]);
+    let schemas = name.schema.clone().map_or_else(|| session.search_path.clone(), |schema| vec![schema]);
     schemas
         .into_iter()
         .find_map(|schema| context.before.index(&QName::new(schema, name.name.clone())))

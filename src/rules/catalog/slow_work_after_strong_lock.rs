@@ -2,7 +2,6 @@
 
 use crate::{
     finding::{Category, Severity},
-    lock::LockMode,
     rules::{Check, Context, Rule, Sink, dml},
     schema::{At, QName, Unit, Work},
     sql::ast::{NodeEnum, NodeRef, strings},
@@ -41,19 +40,20 @@ pub(in crate::rules) static RULE: Rule = Rule {
 };
 
 fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
-    let strong = |mode: LockMode| mode.blocks(LockMode::RowExclusive);
     let at = context.at();
     let Some((what, worked_on)) = slow(context) else { return };
     // Of equal locks the one on the table that is worked on says most.
-    let held = context
-        .session
-        .transaction
-        .held
-        .iter()
-        .filter(|(_, (mode, taken))| strong(*mode) && taken.statement < at.statement)
-        .max_by_key(|(table, (mode, _))| (*mode, Some(*table) == worked_on.as_ref()));
-    let Some((table, (mode, taken))) = held else { return };
-    if said_of_an_index_before(context, table, *taken) {
+    let held = &context.session.transaction.held;
+    let own = worked_on.as_ref().and_then(|table| Some((table, held.get(table)?)));
+    let earlier = |taken: &At| taken.statement < at.statement;
+    let worst = held.strong().rev().find_map(|(mode, _)| {
+        let own = own.filter(|(_, (own, taken))| *own == mode && earlier(taken));
+        let own = own.map(|(table, (_, taken))| (table, taken));
+        let (table, taken) = own.or_else(|| held.of(mode).rev().find(|(_, taken)| earlier(taken)))?;
+        Some((table, mode, *taken))
+    });
+    let Some((table, mode, taken)) = worst else { return };
+    if said_of_an_index_before(context, table, taken) {
         return;
     }
     sink.report(format!(
@@ -62,7 +62,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         mode.who_waits()
     ))
     .on(table)
-    .lock(*mode);
+    .lock(mode);
 }
 
 /// Whether this is one more index under the same lock: the first one's finding is for all of them,
@@ -83,7 +83,7 @@ fn said_of_an_index_before(context: &Context<'_>, table: &QName, taken: At) -> b
         _ => false,
     };
     matches!(context.node, NodeEnum::IndexStmt(_))
-        && context.session.transaction.held.contains_key(table)
+        && context.session.transaction.held.get(table).is_some()
         && context
             .before
             .iter()

@@ -56,10 +56,8 @@ impl Catalog {
         #[cfg(test)]
         assert!(self.relations.are_noted(), "after {}", unit.text);
         // A lock stays on the table under its new name.
-        if let Some((from, to)) = moved
-            && let Some(held) = session.transaction.held.remove(&from)
-        {
-            session.transaction.held.insert(to, held);
+        if let Some((from, to)) = moved {
+            session.transaction.held.rename(&from, &to);
         }
     }
 
@@ -106,11 +104,7 @@ impl Catalog {
 /// Remembers the locks that the statement takes, to the end of the transaction.
 fn hold(unit: &Unit, claims: &[Claim], session: &mut Session) {
     for claim in claims.iter().filter(|claim| claim.existed) {
-        let held = &mut session.transaction.held;
-        let held = held.entry(claim.relation.clone()).or_insert((claim.mode, unit.at));
-        if claim.mode > held.0 {
-            *held = (claim.mode, unit.at);
-        }
+        session.transaction.held.take(&claim.relation, claim.mode, unit.at);
     }
 }
 
@@ -206,7 +200,7 @@ impl Change<'_> {
             self.catalog.schemas.insert(name.clone(), Some(self.at));
         }
         // What stands in the statement is created in the new schema.
-        let mut session = self.session.settings();
+        let mut session = self.session.clone();
         session.search_path.insert(0, name);
         let mut inner =
             Change { catalog: self.catalog, session: &session, at: self.at, guarded: self.guarded };
