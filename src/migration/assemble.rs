@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    Backfill, Checksum, Directive, DirectiveKind, Form, Layout, Migration, Section, SourceFile, control,
-    directive,
+    Backfill, Checksum, Directive, DirectiveKind, Directives, Form, Layout, Migration, Section, SourceFile,
+    control, directive,
     file_name::{FileName, Part},
     section::{self, Raw, Split},
 };
@@ -57,7 +57,7 @@ pub(super) fn assemble(files: &Files) -> Migration {
         }),
     };
     up_directives(file, &split, &up, &mut directives);
-    directives.sort_by(|a, b| (a.section, &a.place).cmp(&(b.section, &b.place)));
+    let directives = Directives::new(directives);
 
     let mut migration = Migration {
         version: name.version,

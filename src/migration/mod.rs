@@ -7,6 +7,7 @@ mod assemble;
 mod checksum;
 mod control;
 mod directive;
+mod directives;
 mod file_name;
 mod load;
 pub(crate) mod plan;
@@ -25,6 +26,7 @@ use crate::{
 };
 
 pub(crate) use assemble::backfills_in;
+pub(crate) use directives::Directives;
 pub(crate) use load::{Content, Entry, Folder, MAX_BYTES, join, stem, wants};
 
 /// Orders migrations: the number its file name starts with. Positive, fits a Postgres BIGINT.
@@ -206,7 +208,7 @@ pub(crate) struct Migration {
     pub(crate) down: Option<Section>,
     /// The reason, where the migration is irreversible on purpose.
     pub(crate) irreversible: Option<String>,
-    pub(crate) directives: Vec<Directive>,
+    pub(crate) directives: Directives,
     /// The file was wholly one `BEGIN; … COMMIT;`: the wrapper is not part of `up.cut`.
     pub(crate) wrapper_dropped: bool,
     /// Faults of form. Commands other than `check` refuse to run while there are any.
@@ -237,7 +239,7 @@ impl Migration {
 
     /// Whether the file asks to run one direction outside a transaction.
     pub(crate) fn transaction_off_in(&self, direction: Direction) -> bool {
-        self.directives_of(direction).any(|directive| directive.kind == DirectiveKind::TransactionOff)
+        self.settings_of(direction).any(|directive| directive.kind == DirectiveKind::TransactionOff)
     }
 
     /// The directives that hold for one direction: its own, and those above the sections.
@@ -245,9 +247,13 @@ impl Migration {
         self.directives.iter().filter(move |directive| directive.section == direction || directive.head)
     }
 
+    fn settings_of(&self, direction: Direction) -> impl Iterator<Item = &Directive> {
+        self.directives.settings().filter(move |directive| directive.section == direction || directive.head)
+    }
+
     /// The `lock-timeout` that one direction asks for.
     pub(crate) fn lock_timeout(&self, direction: Direction) -> Option<std::time::Duration> {
-        self.directives_of(direction).find_map(|directive| match directive.kind {
+        self.settings_of(direction).find_map(|directive| match directive.kind {
             DirectiveKind::LockTimeout(duration) => Some(duration),
             _ => None,
         })
@@ -255,7 +261,7 @@ impl Migration {
 
     /// The `statement-timeout` that one direction asks for.
     pub(crate) fn statement_timeout(&self, direction: Direction) -> Option<std::time::Duration> {
-        self.directives_of(direction).find_map(|directive| match directive.kind {
+        self.settings_of(direction).find_map(|directive| match directive.kind {
             DirectiveKind::StatementTimeout(duration) => Some(duration),
             _ => None,
         })

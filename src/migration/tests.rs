@@ -504,7 +504,7 @@ fn the_examples_are_well_formed() {
                 assert!(parsed.is_ok(), "{name}: {parsed:?}");
             }
         }
-        for directive in &migration.directives {
+        for directive in migration.directives.iter() {
             assert!(!matches!(directive.kind, DirectiveKind::Unknown { .. }), "{name}: {directive:?}");
         }
     }

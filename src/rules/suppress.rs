@@ -2,7 +2,7 @@
 //!
 //! An ignored finding is kept with its reason: it is shown, it only fails nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{Input, Rule, catalog::unused_suppression, find, judge, levels};
 use crate::{
@@ -13,31 +13,32 @@ use crate::{
 
 /// Takes the ignored findings out, and adds findings about directives that silenced nothing.
 pub(super) fn apply(input: &Input<'_>, findings: &mut Vec<Finding>) -> Vec<(Finding, String)> {
-    let mut ignored = Vec::new();
-    let mut own = Vec::new();
-    let mut slots: Vec<Option<Finding>> = findings.drain(..).map(Some).collect();
-    let mut by_file: HashMap<String, Vec<usize>> = HashMap::new();
-    for (at, finding) in slots.iter().flatten().enumerate() {
-        by_file.entry(finding.place.file.clone()).or_default().push(at);
-    }
+    let mut complaints = Vec::new();
+    let index = Index::new(findings);
+    let mut reasons: Vec<Option<&str>> = vec![None; findings.len()];
+    // A second `ignore-file` of a rule finds everything said already.
+    let mut done = HashSet::new();
     for migration in input.change {
-        // What a directive silences lies in its own migration's files.
-        let earlier = ignored.len();
-        for directive in &migration.directives {
+        for directive in migration.directives.iter() {
             let Some(request) = Request::of(directive) else { continue };
             for name in request.names() {
-                let before = ignored.len();
                 let rules = named(name, request.squawk);
-                let meant = |finding: &Finding| {
-                    rules.iter().any(|rule| rule.name == finding.rule) && request.covers(migration, finding)
-                };
-                for at in own_findings(migration, &by_file) {
-                    if let Some(finding) = slots[at].take_if(|finding| meant(finding)) {
-                        ignored.push((finding, request.reason.to_owned()));
+                let mut silenced = false;
+                for (path, rule) in
+                    request.paths(migration).flat_map(|path| rules.iter().map(move |it| (path, it)))
+                {
+                    let covered = match request.whole_file {
+                        true => index.of_file(path, rule.name),
+                        false => index.of_statement(path, directive, rule.name),
+                    };
+                    silenced |= !covered.is_empty();
+                    if request.whole_file && !done.insert((path, rule.name)) {
+                        continue;
+                    }
+                    for at in covered {
+                        reasons[*at].get_or_insert(request.reason);
                     }
                 }
-                let silenced =
-                    ignored.len() > before || ignored[earlier..].iter().any(|(finding, _)| meant(finding));
                 if !silenced && let Some(message) = request.complaint(input, name, &rules) {
                     let at = (directive.section, directive.statement.unwrap_or(0));
                     let mut complaint =
@@ -46,23 +47,52 @@ pub(super) fn apply(input: &Input<'_>, findings: &mut Vec<Finding>) -> Vec<(Find
                     if request.squawk && !rules.is_empty() {
                         complaint.severity = Severity::Info;
                     }
-                    own.push(complaint);
+                    complaints.push(complaint);
                 }
             }
         }
     }
-    levels::apply(input.config, &mut own);
-    findings.extend(slots.into_iter().flatten());
-    findings.extend(own);
+    levels::apply(input.config, &mut complaints);
+    let (mut ignored, mut left) = (Vec::new(), Vec::new());
+    for (finding, reason) in std::mem::take(findings).into_iter().zip(reasons) {
+        match reason {
+            Some(reason) => ignored.push((finding, reason.to_owned())),
+            None => left.push(finding),
+        }
+    }
+    left.extend(complaints);
+    *findings = left;
     ignored
 }
 
-/// Numbers of the findings in a migration's files.
-fn own_findings(migration: &Migration, by_file: &HashMap<String, Vec<usize>>) -> Vec<usize> {
-    let sections = [Direction::Up, Direction::Down].into_iter().filter_map(|it| migration.section(it));
-    let mut paths: Vec<&str> = sections.map(|section| section.file.path.as_str()).collect();
-    paths.dedup();
-    paths.into_iter().filter_map(|path| by_file.get(path)).flatten().copied().collect()
+/// Numbers of the findings, by what a directive can cover: looking through all of them for each directive
+/// would take the square of a long file.
+struct Index {
+    by_file: HashMap<(String, &'static str), Vec<usize>>,
+    by_statement: HashMap<(String, Direction, usize, &'static str), Vec<usize>>,
+}
+
+impl Index {
+    fn new(findings: &[Finding]) -> Self {
+        let mut index = Self { by_file: HashMap::new(), by_statement: HashMap::new() };
+        for (at, finding) in findings.iter().enumerate() {
+            let path = || finding.place.file.clone();
+            let statement = (path(), finding.section, finding.statement, finding.rule);
+            index.by_statement.entry(statement).or_default().push(at);
+            index.by_file.entry((path(), finding.rule)).or_default().push(at);
+        }
+        index
+    }
+
+    fn of_file(&self, path: &str, rule: &'static str) -> &[usize] {
+        self.by_file.get(&(path.to_owned(), rule)).map_or(&[], Vec::as_slice)
+    }
+
+    fn of_statement(&self, path: &str, directive: &Directive, rule: &'static str) -> &[usize] {
+        let Some(statement) = directive.statement else { return &[] };
+        let key = (path.to_owned(), directive.section, statement, rule);
+        self.by_statement.get(&key).map_or(&[], Vec::as_slice)
+    }
 }
 
 /// An `ignore` or `ignore-file`.
@@ -92,18 +122,14 @@ impl<'a> Request<'a> {
         }
     }
 
-    fn covers(&self, migration: &Migration, finding: &Finding) -> bool {
-        let file = |direction| migration.section(direction).map(|section| section.file.path.as_str());
-        let own_file = [Direction::Up, Direction::Down]
-            .into_iter()
-            .any(|direction| file(direction) == Some(finding.place.file.as_str()));
-        if self.whole_file {
-            return own_file;
-        }
-        own_file
-            && file(self.directive.section) == Some(finding.place.file.as_str())
-            && self.directive.section == finding.section
-            && self.directive.statement == Some(finding.statement)
+    /// The files that it speaks of: its own, or its migration's.
+    fn paths<'m>(&self, migration: &'m Migration) -> impl Iterator<Item = &'m str> {
+        let path = |direction| migration.section(direction).map(|section| section.file.path.as_str());
+        let (first, second) = match self.whole_file {
+            true => (path(Direction::Up), path(Direction::Down)),
+            false => (path(self.directive.section), None),
+        };
+        first.into_iter().chain(second.filter(|second| Some(*second) != first))
     }
 
     /// Why the directive is of no use; `None`: that cannot be told.

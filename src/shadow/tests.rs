@@ -9,7 +9,7 @@ use super::*;
 use crate::{
     finding::Direction,
     lock::LockMode,
-    migration::{Checksum, Form, Layout, Section, SourceFile},
+    migration::{Checksum, Directives, Form, Layout, Section, SourceFile},
     rehearsal::RoundTrip,
 };
 
@@ -36,7 +36,7 @@ fn migration(version: i64, up: &str, down: Option<&str>) -> Migration {
         up: section(Direction::Up, &path, up),
         down: down.map(|down| section(Direction::Down, &path, down)),
         irreversible: None,
-        directives: Vec::new(),
+        directives: Directives::default(),
         wrapper_dropped: false,
         problems: Vec::new(),
         path,

@@ -6,7 +6,7 @@ use super::{forward::Divergence, state::Note, *};
 use crate::{
     config::OutOfOrder,
     finding::Direction,
-    migration::{Form, Layout, Migration, MigrationSet, Section, SourceFile},
+    migration::{Directives, Form, Layout, Migration, MigrationSet, Section, SourceFile},
     sql,
 };
 
@@ -49,7 +49,7 @@ fn file(version: i64, up: &str, down: Option<&str>) -> Migration {
         up: section(Direction::Up, up),
         down: down.map(|text| section(Direction::Down, text)),
         irreversible: None,
-        directives: Vec::new(),
+        directives: Directives::default(),
         wrapper_dropped: false,
         problems: Vec::new(),
     }

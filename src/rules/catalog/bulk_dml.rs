@@ -56,12 +56,8 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     let at = context.at();
-    let batched = context.migration.directives.iter().any(|directive| {
-        matches!(directive.kind, DirectiveKind::Backfill(_))
-            && directive.section == at.direction
-            && directive.statement == Some(at.statement)
-    });
-    if batched {
+    let mut above = context.migration.directives.above(at.direction, at.statement);
+    if above.any(|directive| matches!(directive.kind, DirectiveKind::Backfill(_))) {
         return;
     }
     let changes = dml::changes(context.node);

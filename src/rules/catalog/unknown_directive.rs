@@ -24,7 +24,7 @@ pub(super) static RULE: Rule = Rule {
 };
 
 fn check(context: &FileContext<'_>, sink: &mut Sink<'_>) {
-    for directive in &context.migration.directives {
+    for directive in context.migration.directives.iter() {
         if let DirectiveKind::Unknown { text, why } = &directive.kind {
             let at = (directive.section, directive.statement.unwrap_or(0));
             let speaker = if text.starts_with("squawk-") { "" } else { "lockkeeper: " };
