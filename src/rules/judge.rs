@@ -4,7 +4,7 @@
 //! The order matters: a rule that is switched off can replace no other (so levels come before
 //! precedence), while an ignored one still does (so suppression comes after it).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::{
     Facts, Input, Rule,
@@ -46,12 +46,10 @@ pub(crate) fn judge(input: &Input<'_>) -> Judged {
         .flat_map(|migration| migration.problems.iter().map(|problem| of_problem(problem, Some(migration))));
     let own: Vec<Finding> = own.collect();
     // The loader says better what is never closed, and where it begins.
+    let at = |finding: &Finding| (finding.rule, finding.statement, finding.place.file.clone());
+    let said: HashSet<_> = own.iter().map(at).collect();
     findings.retain(|finding| {
-        let same = |other: &Finding| {
-            (other.rule, other.statement, &other.place.file)
-                == (finding.rule, finding.statement, &finding.place.file)
-        };
-        !finding.message.starts_with("does not parse: unterminated") || !own.iter().any(same)
+        !finding.message.starts_with("does not parse: unterminated") || !said.contains(&at(finding))
     });
     findings.extend(own);
     findings.extend(input.problems.iter().map(|problem| of_problem(problem, None)));
@@ -91,8 +89,9 @@ fn keep_useful_ignores(input: &Input<'_>, findings: &mut Vec<Finding>) {
         let path = |direction| migration.section(direction).map(|section| &section.file.path);
         [Direction::Up, Direction::Down].into_iter().any(|it| path(it) == Some(&finding.place.file))
     };
+    let complained: Vec<&Finding> = findings.iter().filter(|finding| complaint(finding)).collect();
     let complained: Vec<&Migration> = (input.change.iter().copied())
-        .filter(|file| findings.iter().any(|finding| complaint(finding) && own(file, finding)))
+        .filter(|file| complained.iter().any(|finding| own(file, finding)))
         .take((FILES / input.change.len()).clamp(4, 100))
         .collect();
     for file in complained {

@@ -1,6 +1,9 @@
 //! One finding per cause: where two rules see the same thing, the one that says more stays.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    ops::Bound,
+};
 
 use crate::finding::{Category, Finding};
 
@@ -59,16 +62,9 @@ const ENDS_WITH_ITS_TABLE: &[&str] = &["drop-constraint", "drop-index-not-concur
 /// Drops what another finding already says.
 pub(super) fn apply(findings: &mut Vec<Finding>) {
     let mut losers = BTreeSet::new();
-    for group in groups(findings) {
-        for winner in &group {
-            for at in &group {
-                let (winner, loser) = (&findings[*winner], &findings[*at]);
-                if winner.rule != loser.rule && replaces(winner, loser) {
-                    losers.insert(*at);
-                }
-            }
-        }
-    }
+    let (by_statement, by_object) = groups(findings);
+    by_statement.iter().for_each(|group| at_one_statement(findings, group, &mut losers));
+    by_object.iter().for_each(|group| of_one_object(findings, group, &mut losers));
     let mut at = 0;
     findings.retain(|_| {
         at += 1;
@@ -78,7 +74,7 @@ pub(super) fn apply(findings: &mut Vec<Finding>) {
 
 /// Numbers of the findings that can speak of one thing: those of one statement, and those about one
 /// object that are judged together wherever they stand.
-fn groups(findings: &[Finding]) -> Vec<Vec<usize>> {
+fn groups(findings: &[Finding]) -> (Vec<Vec<usize>>, Vec<Vec<usize>>) {
     let mut by_statement: HashMap<_, Vec<usize>> = HashMap::new();
     let mut by_object: HashMap<_, Vec<usize>> = HashMap::new();
     for (at, finding) in findings.iter().enumerate() {
@@ -93,50 +89,83 @@ fn groups(findings: &[Finding]) -> Vec<Vec<usize>> {
             by_object.entry(object).or_default().push(at);
         }
     }
-    by_statement.into_values().chain(by_object.into_values()).collect()
+    (by_statement.into_values().collect(), by_object.into_values().collect())
 }
 
 /// Judged at the end of the change, each at the statement that it is about.
 const OF_THE_END: [&str; 2] = ["rls-not-enabled", "policy-without-rls"];
 
-fn replaces(winner: &Finding, loser: &Finding) -> bool {
-    if [winner.rule, loser.rule] == OF_THE_END {
-        return winner.object.is_some() && winner.object == loser.object;
+fn of_one_object(findings: &[Finding], group: &[usize], losers: &mut BTreeSet<usize>) {
+    let mut last_drop: HashMap<_, usize> = HashMap::new();
+    for finding in group.iter().map(|at| &findings[*at]).filter(|finding| finding.rule == "drop-table") {
+        let last = last_drop.entry((finding.section, &finding.place.file)).or_default();
+        *last = finding.statement.max(*last);
     }
-    if winner.rule == "drop-table" && ENDS_WITH_ITS_TABLE.contains(&loser.rule) {
-        return winner.object.is_some()
-            && winner.object == loser.object
-            && (winner.section, &winner.place.file) == (loser.section, &loser.place.file)
-            && loser.statement < winner.statement;
+    let [winner, loser] = OF_THE_END;
+    let said = group.iter().any(|at| findings[*at].rule == winner);
+    losers.extend(group.iter().filter(|at| {
+        let finding = &findings[**at];
+        let end = last_drop.get(&(finding.section, &finding.place.file));
+        (said && finding.rule == loser)
+            || (ENDS_WITH_ITS_TABLE.contains(&finding.rule)
+                && end.is_some_and(|end| finding.statement < *end))
+    }));
+}
+
+/// One statement can have as many findings as it names objects: each is compared with the rules that speak
+/// there, not with every finding.
+fn at_one_statement(findings: &[Finding], group: &[usize], losers: &mut BTreeSet<usize>) {
+    let mut winners: BTreeMap<&str, Objects<'_>> = BTreeMap::new();
+    for finding in group.iter().map(|at| &findings[*at]) {
+        winners.entry(finding.rule).or_default().add(finding);
     }
-    let same_statement = winner.statement > 0
-        && (winner.statement, winner.section, &winner.place.file)
-            == (loser.statement, loser.section, &loser.place.file);
-    if !same_statement {
-        return false;
-    }
+    losers.extend(group.iter().filter(|at| {
+        let loser = &findings[**at];
+        winners.iter().any(|(rule, objects)| *rule != loser.rule && replaces(rule, objects, loser))
+    }));
+}
+
+fn replaces(winner: &str, objects: &Objects<'_>, loser: &Finding) -> bool {
     // Whichever table the earlier lock is on.
-    if (winner.rule, loser.rule) == ("validated-in-same-transaction", "slow-work-after-strong-lock") {
+    if (winner, loser.rule) == ("validated-in-same-transaction", "slow-work-after-strong-lock") {
         return true;
     }
-    let listed = |rules: &&(&str, &[&str])| rules.0 == winner.rule && rules.1.contains(&loser.rule);
-    if REPLACES.iter().any(|rules| listed(&rules)) {
-        return same_object(winner, loser);
+    if REPLACES.iter().any(|(rule, replaced)| *rule == winner && replaced.contains(&loser.rule)) {
+        return objects.meet(loser);
     }
     // What fails drops nothing either.
-    FAILS.contains(&winner.rule)
+    FAILS.contains(&winner)
         && (loser.rule == "drop-cascade"
             || matches!(loser.category, Category::Lock | Category::Rewrite)
             || loser.rule == "shadow-failure")
 }
 
-/// Unless both name one and they differ. A column belongs to its table.
-fn same_object(a: &Finding, b: &Finding) -> bool {
-    let (Some(a), Some(b)) = (&a.object, &b.object) else { return true };
-    let within = |inner: &str, outer: &str| {
-        inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-    };
-    within(a, b) || within(b, a)
+/// What the findings of one rule at one statement are about.
+#[derive(Default)]
+struct Objects<'a> {
+    /// One of them names none.
+    unnamed: bool,
+    named: BTreeSet<&'a str>,
+}
+
+impl<'a> Objects<'a> {
+    fn add(&mut self, finding: &'a Finding) {
+        match &finding.object {
+            Some(object) => drop(self.named.insert(object)),
+            None => self.unnamed = true,
+        }
+    }
+
+    /// Whether one of them is about the same as another finding, unless both name something and it
+    /// differs. A column belongs to its table.
+    fn meet(&self, other: &Finding) -> bool {
+        let Some(object) = other.object.as_deref().filter(|_| !self.unnamed) else { return true };
+        let mut outer = object.match_indices('.').map(|(dot, _)| &object[..dot]).chain([object]);
+        let inner = format!("{object}.");
+        let after = (Bound::Included(inner.as_str()), Bound::Unbounded);
+        outer.any(|outer| self.named.contains(outer))
+            || self.named.range::<str, _>(after).next().is_some_and(|next| next.starts_with(&inner))
+    }
 }
 
 #[cfg(test)]
