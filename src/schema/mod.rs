@@ -7,6 +7,7 @@
 mod apply;
 mod body;
 mod expression;
+mod held;
 mod locks;
 mod objects;
 mod picture;
@@ -98,11 +99,11 @@ pub(crate) struct Catalog {
     pub(crate) blind: bool,
     /// The database that Postgres' default `TimeZone` is UTC in, as on Supabase.
     pub(crate) timezone: String,
-    /// Where the change last added a label to an enum.
-    pub(crate) label_added: Option<At>,
-    /// Name of every index there has ever been → the relation that it was last seen on. Tables move,
-    /// so this only says where to look first, and which names need not be looked for.
-    index_tables: HashMap<String, QName>,
+    /// The last transaction that added labels to enums, and to which.
+    pub(crate) labels_added: Option<(usize, BTreeSet<QName>)>,
+    /// Name of every index there has ever been → the relations that it was seen on. Tables move, so this
+    /// only says where to look.
+    index_tables: HashMap<QName, BTreeSet<QName>>,
 }
 
 /// What `ALTER DEFAULT PRIVILEGES … ON <kind>` speaks of.
@@ -151,39 +152,34 @@ impl Catalog {
     /// The index of that name and the relation that it is on.
     pub(crate) fn index(&self, name: &QName) -> Option<(&Relation, &Index)> {
         let found = |relation: &'_ Relation| relation.indexes.iter().position(|index| index.name == *name);
-        let Some(last) = self.index_tables.get(&name.name) else {
+        let Some(tables) = self.index_tables.get(name) else {
             #[cfg(test)]
             assert!(!self.relations.values().any(|it| found(it).is_some()), "{name} is not noted");
             return None;
         };
-        let noted = self.relations.get(last).filter(|relation| found(relation).is_some());
-        let relation =
-            noted.or_else(|| self.relations.values().find(|relation| found(relation).is_some()))?;
-        Some((relation, &relation.indexes[found(relation)?]))
+        let noted = tables.iter().filter_map(|table| self.relations.get(table));
+        noted.filter_map(|relation| Some((relation, &relation.indexes[found(relation)?]))).next()
     }
 
     /// Notes on which relation an index of that name stands: whoever gives an index a name calls this.
     fn note_index(&mut self, name: &str, table: &QName) {
-        self.index_tables.insert(name.to_owned(), table.clone());
+        let name = QName::new(table.schema.clone(), name);
+        self.index_tables.entry(name).or_default().insert(table.clone());
     }
 
     /// Partitions of a table, all levels down.
     pub(crate) fn partitions(&self, parent: &QName) -> Vec<&Relation> {
         let mut found = Vec::new();
-        for relation in self.relations.speaking_of(parent) {
-            if relation.partition_of.as_ref() == Some(parent) {
-                found.push(relation);
-                found.extend(self.partitions(&relation.name));
-            }
+        for relation in self.relations.partitions_of(parent) {
+            found.push(relation);
+            found.extend(self.partitions(&relation.name));
         }
         found
     }
 
     /// The DEFAULT partition of a table.
     pub(crate) fn default_partition(&self, parent: &QName) -> Option<&Relation> {
-        self.relations
-            .speaking_of(parent)
-            .find(|relation| relation.partition_of.as_ref() == Some(parent) && relation.is_default_partition)
+        self.relations.default_partition_of(parent)
     }
 
     /// Foreign keys that point at a relation: (the table that has it, the constraint).
@@ -215,7 +211,7 @@ impl Catalog {
 
     /// Makes everything that exists "there before": called once the history has been read.
     pub(crate) fn forget_births(&mut self) {
-        self.label_added = None;
+        self.labels_added = None;
         for relation in self.relations.values_mut() {
             relation.born = None;
             relation.secured = None;

@@ -17,6 +17,11 @@ pub(crate) struct Relations {
     map: BTreeMap<QName, Relation>,
     /// Name → relations that speak of it, or once did: where to look, not what is found there.
     mentions: HashMap<QName, BTreeSet<QName>>,
+    /// Of those, the ones that are, or once were, partitions of it: a table that thousands of foreign keys
+    /// point at is asked for its partitions at each of them.
+    partitions: HashMap<QName, BTreeSet<QName>>,
+    /// Of these, those that are, or once were, the DEFAULT one.
+    defaults: HashMap<QName, BTreeSet<QName>>,
 }
 
 impl Deref for Relations {
@@ -59,14 +64,40 @@ impl Relations {
         self.mentions.get(target).into_iter().flatten().filter_map(|name| self.map.get(name))
     }
 
+    /// The partitions of a table, in order of their names.
+    pub(crate) fn partitions_of(&self, parent: &QName) -> impl Iterator<Item = &Relation> + use<'_> {
+        self.among(&self.partitions, parent)
+    }
+
+    /// The DEFAULT partition of a table.
+    pub(crate) fn default_partition_of(&self, parent: &QName) -> Option<&Relation> {
+        self.among(&self.defaults, parent).find(|relation| relation.is_default_partition)
+    }
+
+    fn among<'a>(
+        &'a self,
+        noted: &'a HashMap<QName, BTreeSet<QName>>,
+        parent: &QName,
+    ) -> impl Iterator<Item = &'a Relation> + use<'a> {
+        let noted = noted.get_key_value(parent).into_iter();
+        let partitions = noted.flat_map(|(parent, names)| names.iter().map(move |name| (parent, name)));
+        partitions
+            .filter_map(|(parent, name)| Some((parent, self.map.get(name)?)))
+            .filter(|(parent, relation)| relation.partition_of.as_ref() == Some(*parent))
+            .map(|(_, relation)| relation)
+    }
+
     /// Whether nobody speaks of another relation unnoted.
     #[cfg(test)]
     pub(crate) fn are_noted(&self) -> bool {
         let mut anew = Self::default();
         self.map.iter().for_each(|(name, relation)| anew.note(name, relation));
-        anew.mentions
-            .iter()
-            .all(|(target, names)| self.mentions.get(target).is_some_and(|noted| names.is_subset(noted)))
+        let noted = |now: &HashMap<QName, BTreeSet<QName>>, anew: HashMap<QName, BTreeSet<QName>>| {
+            anew.iter().all(|(target, names)| now.get(target).is_some_and(|noted| names.is_subset(noted)))
+        };
+        noted(&self.mentions, anew.mentions)
+            && noted(&self.partitions, anew.partitions)
+            && noted(&self.defaults, anew.defaults)
     }
 
     /// Notes whom a relation speaks of.
@@ -78,15 +109,25 @@ impl Relations {
         let owner = relation.owned_by.iter().map(|(table, _)| table);
         let parents = relation.partition_of.iter().chain(&relation.inherits);
         for target in parents.chain(keys).chain(&relation.reads).chain(owner) {
-            match self.mentions.get_mut(target) {
-                Some(speakers) if speakers.contains(name) => {}
-                Some(speakers) => {
-                    speakers.insert(name.clone());
-                }
-                None => {
-                    self.mentions.insert(target.clone(), BTreeSet::from([name.clone()]));
-                }
+            add(&mut self.mentions, target, name);
+        }
+        if let Some(parent) = &relation.partition_of {
+            add(&mut self.partitions, parent, name);
+            if relation.is_default_partition {
+                add(&mut self.defaults, parent, name);
             }
+        }
+    }
+}
+
+fn add(noted: &mut HashMap<QName, BTreeSet<QName>>, target: &QName, name: &QName) {
+    match noted.get_mut(target) {
+        Some(speakers) if speakers.contains(name) => {}
+        Some(speakers) => {
+            speakers.insert(name.clone());
+        }
+        None => {
+            noted.insert(target.clone(), BTreeSet::from([name.clone()]));
         }
     }
 }

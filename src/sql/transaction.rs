@@ -4,6 +4,8 @@
 //! dispatches to). What depends on the catalog (`REINDEX TABLE` of a partitioned table) cannot be
 //! seen here; the server's error 25001 says so, and `-- lockkeeper: transaction off` is the answer.
 
+use std::collections::{HashMap, HashSet};
+
 use super::{
     ast::{
         AlterSubscriptionType, AlterTableType, DefElem, DiscardMode, IndexStmt, Name, Node, NodeEnum,
@@ -77,13 +79,13 @@ pub(crate) fn modes(sql: &str, cut: &Cut, transaction_off: bool) -> Vec<Option<O
             })
             .collect();
         let mut in_block = false;
+        let mut labels = Labels::new(&texts, &nodes);
         nodes
             .iter()
             .enumerate()
             .map(|(at, node)| {
                 let forced = match node.as_ref() {
-                    Some(NodeEnum::AlterEnumStmt(_)) => value_used_later(&nodes, &texts, at),
-                    Some(node) => outside(node),
+                    Some(node) => labels.used_later(node, at).or_else(|| outside(node)),
                     None => None,
                 };
                 if !transaction_off || forced.is_some() {
@@ -246,20 +248,51 @@ pub(crate) fn outside(node: &NodeEnum) -> Option<Outside> {
 
 /// `ALTER TYPE … ADD VALUE` may run in a transaction, but its value may not be used there, unless the
 /// type is as new. <https://www.postgresql.org/docs/current/sql-altertype.html>
-fn value_used_later(nodes: &[Option<NodeEnum>], texts: &[&str], at: usize) -> Option<Outside> {
-    let Some(NodeEnum::AlterEnumStmt(alter)) = &nodes[at] else { return None };
-    if !alter.old_val.is_empty() {
-        return None;
+struct Labels<'a> {
+    texts: &'a [&'a str],
+    /// Enums that the statements so far made.
+    made: HashSet<String>,
+    /// Of each literal, the last statement that holds it.
+    last: HashMap<&'a str, usize>,
+}
+
+impl<'a> Labels<'a> {
+    fn new(texts: &'a [&'a str], nodes: &[Option<NodeEnum>]) -> Self {
+        let mut last = HashMap::new();
+        if nodes.iter().any(|node| matches!(node, Some(NodeEnum::AlterEnumStmt(_)))) {
+            for (number, text) in texts.iter().enumerate() {
+                last.extend(quoted(text).map(|literal| (literal, number)));
+            }
+        }
+        Self { texts, made: HashSet::new(), last }
     }
-    let type_name = Name::from_parts(&strings(&alter.type_name))?;
-    let is_new = nodes[..at].iter().flatten().any(|node| match node {
-        NodeEnum::CreateEnumStmt(create) => Name::from_parts(&strings(&create.type_name))
-            .is_some_and(|created| created.name == type_name.name),
-        _ => false,
-    });
-    let label = literal(&alter.new_val);
-    let used = texts[at + 1..].iter().any(|text| text.contains(&label));
-    (used && !is_new).then(|| Outside::AddValue { type_name, label: alter.new_val.clone() })
+
+    /// Takes the statements in their order.
+    fn used_later(&mut self, node: &NodeEnum, at: usize) -> Option<Outside> {
+        let alter = match node {
+            NodeEnum::AlterEnumStmt(alter) if alter.old_val.is_empty() => alter,
+            NodeEnum::CreateEnumStmt(create) => {
+                self.made.extend(Name::from_parts(&strings(&create.type_name)).map(|name| name.name));
+                return None;
+            }
+            _ => return None,
+        };
+        let type_name = Name::from_parts(&strings(&alter.type_name))?;
+        let label = literal(&alter.new_val);
+        let used = match label.trim_matches('\'').contains(['\'', '\\']) {
+            true => self.texts[at + 1..].iter().any(|text| text.contains(&label)),
+            false => self.last.get(label.as_str()).is_some_and(|last| *last > at),
+        };
+        (used && !self.made.contains(&type_name.name))
+            .then(|| Outside::AddValue { type_name, label: alter.new_val.clone() })
+    }
+}
+
+/// What stands between each two quotes of a text, with them: every literal of it, and what lies between
+/// literals.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    let quotes: Vec<usize> = text.match_indices('\'').map(|(at, _)| at).collect();
+    (1..quotes.len()).map(move |at| (quotes[at - 1], quotes[at])).map(|(from, to)| &text[from..=to])
 }
 
 fn option<'a>(options: &'a [Node], name: &str) -> Option<&'a DefElem> {
@@ -329,6 +362,8 @@ mod tests {
             "iii",
         );
         check("alter type mood rename value 'a' to 'b'; insert into t values ('b')", "ii");
+        check("alter type mood add value 'it''s'; insert into t values ('it''s')", "oi");
+        check("insert into t values ('ok'); alter type mood add value 'ok'", "ii");
     }
 
     #[test]

@@ -52,11 +52,12 @@ struct New {
 }
 
 fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
-    let labels = added_here(context);
-    if labels.is_empty() || matches!(context.node, NodeEnum::AlterEnumStmt(_)) {
+    let at = context.at().transaction;
+    let none = context.catalog.labels_added.as_ref().is_none_or(|added| added.0 != at);
+    if none || !context.in_transaction() || matches!(context.node, NodeEnum::AlterEnumStmt(_)) {
         return;
     }
-    if let Some(used) = used(context.node, &labels, context) {
+    if let Some(used) = used(context.node, context) {
         let report = sink
             .report(format!(
                 "uses the label '{}' of enum `{}` in the transaction that adds it (55P04)",
@@ -70,36 +71,27 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     }
 }
 
-fn added_here(context: &Context<'_>) -> Vec<New> {
-    if !context.in_transaction() {
-        return Vec::new();
-    }
+/// The first label of a type that the open transaction added and that stands among the values.
+fn new_among(ty: &QName, values: &[String], context: &Context<'_>) -> Option<New> {
+    let (_, types) = context.catalog.labels_added.as_ref()?;
+    let known = types.get(ty).and_then(|ty| context.catalog.types.get(ty))?;
+    let TypeKind::Enum { labels } = &known.kind else { return None };
     let here = |at: &Option<At>| at.is_some_and(|at| at.transaction == context.at().transaction);
-    if !here(&context.catalog.label_added) {
-        return Vec::new();
+    // From Postgres 17 on a type made in the same transaction takes new labels at once.
+    if values.is_empty() || (here(&known.born) && context.pg >= 17) {
+        return None;
     }
-    let mut found = Vec::new();
-    for ty in context.catalog.types.values() {
-        let TypeKind::Enum { labels } = &ty.kind else { continue };
-        // From Postgres 17 on a type made in the same transaction takes new labels at once.
-        if here(&ty.born) && context.pg >= 17 {
-            continue;
-        }
-        let added = labels.iter().filter(|(_, at)| here(at) && *at != ty.born);
-        found.extend(added.map(|(label, _)| New { ty: ty.name.clone(), label: label.clone() }));
-    }
-    found
+    let new = |(label, at): &&(String, Option<At>)| here(at) && *at != known.born && values.contains(label);
+    labels.iter().find(new).map(|(label, _)| New { ty: ty.clone(), label: label.clone() })
 }
 
-fn used<'n>(node: &NodeEnum, labels: &'n [New], context: &Context<'_>) -> Option<&'n New> {
+fn used(node: &NodeEnum, context: &Context<'_>) -> Option<New> {
     let of_column = |table: &QName, column: &str| -> Option<QName> {
         let relation = context.relation(table)?;
         let ty = &relation.column(column)?.ty;
         context.catalog.type_def(ty).map(|known| known.name.clone())
     };
-    let find = |ty: &QName, value: &Node| {
-        labels.iter().find(|new| new.ty == *ty && constants(value).contains(&new.label))
-    };
+    let find = |ty: &QName, value: &Node| new_among(ty, &constants(value), context);
     match node {
         NodeEnum::UpdateStmt(update) => {
             let table = context.resolve(update.relation.as_ref()?);
@@ -153,11 +145,10 @@ fn used<'n>(node: &NodeEnum, labels: &'n [New], context: &Context<'_>) -> Option
             for command in commands {
                 let Some(def) = command.def.as_ref() else { continue };
                 let found = match def.node.as_ref() {
-                    Some(NodeEnum::ColumnDef(def)) => column_default(def, labels, context).or_else(|| {
-                        in_checks(&def.constraints, &columns_of(&table, context), labels, context)
-                    }),
+                    Some(NodeEnum::ColumnDef(def)) => column_default(def, context)
+                        .or_else(|| in_checks(&def.constraints, &columns_of(&table, context), context)),
                     Some(NodeEnum::Constraint(_)) => {
-                        in_checks([&**def], &columns_of(&table, context), labels, context)
+                        in_checks([&**def], &columns_of(&table, context), context)
                     }
                     _ if command.subtype() == ast::AlterTableType::AtColumnDefault => {
                         of_column(&table, &command.name).and_then(|ty| find(&ty, def))
@@ -172,9 +163,10 @@ fn used<'n>(node: &NodeEnum, labels: &'n [New], context: &Context<'_>) -> Option
         NodeEnum::CreateStmt(create) => {
             let columns = new_columns(create, context);
             let found = create.table_elts.iter().find_map(|element| match &element.node {
-                Some(NodeEnum::ColumnDef(def)) => column_default(def, labels, context)
-                    .or_else(|| in_checks(&def.constraints, &columns, labels, context)),
-                _ => in_checks([element], &columns, labels, context),
+                Some(NodeEnum::ColumnDef(def)) => {
+                    column_default(def, context).or_else(|| in_checks(&def.constraints, &columns, context))
+                }
+                _ => in_checks([element], &columns, context),
             });
             if found.is_some() {
                 return found;
@@ -186,46 +178,42 @@ fn used<'n>(node: &NodeEnum, labels: &'n [New], context: &Context<'_>) -> Option
                 Some(NodeEnum::IndexElem(key)) => key.expr.as_deref(),
                 _ => None,
             });
-            return in_nodes(keys.chain(index.where_clause.as_deref()), &columns, labels, context);
+            return in_nodes(keys.chain(index.where_clause.as_deref()), &columns, context);
         }
         NodeEnum::CreatePolicyStmt(policy) => {
             let columns = columns_of(&context.resolve(policy.table.as_ref()?), context);
             let parts = policy.qual.as_deref().into_iter().chain(policy.with_check.as_deref());
-            return in_nodes(parts, &columns, labels, context);
+            return in_nodes(parts, &columns, context);
         }
         NodeEnum::AlterPolicyStmt(policy) => {
             let columns = columns_of(&context.resolve(policy.table.as_ref()?), context);
             let parts = policy.qual.as_deref().into_iter().chain(policy.with_check.as_deref());
-            return in_nodes(parts, &columns, labels, context);
+            return in_nodes(parts, &columns, context);
         }
         NodeEnum::CreateTrigStmt(trigger) => {
             let columns = columns_of(&context.resolve(trigger.relation.as_ref()?), context);
-            return in_nodes(trigger.when_clause.as_deref(), &columns, labels, context);
+            return in_nodes(trigger.when_clause.as_deref(), &columns, context);
         }
         // The body of a plpgsql function is read when it runs; an SQL one when it is created.
-        NodeEnum::CreateFunctionStmt(create) => return routine_body(create, labels, context),
+        NodeEnum::CreateFunctionStmt(create) => return routine_body(create, context),
         _ => {}
     }
-    in_expressions(node, labels, context)
+    in_expressions(node, context)
 }
 
-fn column_default<'n>(def: &ast::ColumnDef, labels: &'n [New], context: &Context<'_>) -> Option<&'n New> {
+fn column_default(def: &ast::ColumnDef, context: &Context<'_>) -> Option<New> {
     let ty = context.catalog.column_type(def.type_name.as_ref()?, context.session);
     let ty = context.catalog.type_def(&ty)?.name.clone();
     def.constraints.iter().find_map(|constraint| match &constraint.node {
         Some(NodeEnum::Constraint(constraint)) if constraint.contype() == ConstrType::ConstrDefault => {
             let values = constants(constraint.raw_expr.as_ref()?);
-            labels.iter().find(|new| new.ty == ty && values.contains(&new.label))
+            new_among(&ty, &values, context)
         }
         _ => None,
     })
 }
 
-fn routine_body<'n>(
-    create: &ast::CreateFunctionStmt,
-    labels: &'n [New],
-    context: &Context<'_>,
-) -> Option<&'n New> {
+fn routine_body(create: &ast::CreateFunctionStmt, context: &Context<'_>) -> Option<New> {
     let option = |name: &str| {
         create.options.iter().find_map(|option| match &option.node {
             Some(NodeEnum::DefElem(option)) if option.defname == name => option.arg.as_ref()?.node.as_ref(),
@@ -233,26 +221,25 @@ fn routine_body<'n>(
         })
     };
     if let Some(body) = &create.sql_body {
-        return in_expressions(body.node.as_ref()?, labels, context);
+        return in_expressions(body.node.as_ref()?, context);
     }
     let is_sql = matches!(option("language"), Some(NodeEnum::String(language)) if language.sval.eq_ignore_ascii_case("sql"));
     let Some(NodeEnum::List(body)) = option("as").filter(|_| is_sql) else { return None };
     let nodes = sql::parse(ast::string(body.items.first()?)?).ok()?;
-    nodes.iter().filter_map(|node| node.node.as_ref()).find_map(|node| used(node, labels, context))
+    nodes.iter().filter_map(|node| node.node.as_ref()).find_map(|node| used(node, context))
 }
 
 /// The expressions of CHECK constraints.
-fn in_checks<'n, 'a>(
+fn in_checks<'a>(
     constraints: impl IntoIterator<Item = &'a Node>,
     columns: &[(String, QName)],
-    labels: &'n [New],
     context: &Context<'_>,
-) -> Option<&'n New> {
+) -> Option<New> {
     let checks = constraints.into_iter().filter_map(|node| match &node.node {
         Some(NodeEnum::Constraint(constraint)) => constraint.raw_expr.as_deref(),
         _ => None,
     });
-    in_nodes(checks, columns, labels, context)
+    in_nodes(checks, columns, context)
 }
 
 /// Names of a table's columns, each with its type, where that is a type of the migrations.
@@ -275,25 +262,19 @@ fn new_columns(create: &ast::CreateStmt, context: &Context<'_>) -> Vec<(String, 
 }
 
 /// Casts to the type, and comparisons with a column of it.
-fn in_expressions<'n>(node: &NodeEnum, labels: &'n [New], context: &Context<'_>) -> Option<&'n New> {
-    in_node(node, &[], labels, context)
+fn in_expressions(node: &NodeEnum, context: &Context<'_>) -> Option<New> {
+    in_node(node, &[], context)
 }
 
-fn in_nodes<'n, 'a>(
+fn in_nodes<'a>(
     nodes: impl IntoIterator<Item = &'a Node>,
     columns: &[(String, QName)],
-    labels: &'n [New],
     context: &Context<'_>,
-) -> Option<&'n New> {
-    nodes.into_iter().find_map(|node| in_node(node.node.as_ref()?, columns, labels, context))
+) -> Option<New> {
+    nodes.into_iter().find_map(|node| in_node(node.node.as_ref()?, columns, context))
 }
 
-fn in_node<'n>(
-    node: &NodeEnum,
-    columns: &[(String, QName)],
-    labels: &'n [New],
-    context: &Context<'_>,
-) -> Option<&'n New> {
+fn in_node(node: &NodeEnum, columns: &[(String, QName)], context: &Context<'_>) -> Option<New> {
     let mut columns_of_type = columns.to_vec();
     sql::walk(node, &mut |part| {
         if let NodeRef::RangeVar(range) = part {
@@ -310,8 +291,7 @@ fn in_node<'n>(
                 let known = ty.and_then(|ty| context.catalog.type_def(&ty).map(|known| known.name.clone()));
                 if let (Some(known), Some(value)) = (known, &cast.arg) {
                     let values = constants(value);
-                    found = found
-                        .or_else(|| labels.iter().find(|new| new.ty == known && values.contains(&new.label)));
+                    found = found.take().or_else(|| new_among(&known, &values, context));
                 }
                 // A cast to another type: what is inside is no use of the enum's label.
                 return false;
@@ -324,11 +304,9 @@ fn in_node<'n>(
                     let Some(NodeEnum::ColumnRef(column)) = &one.node else { continue };
                     let Some(name) = ast::strings(&column.fields).pop() else { continue };
                     let values = constants(other);
-                    found = found.or_else(|| {
-                        labels.iter().find(|new| {
-                            values.contains(&new.label)
-                                && columns_of_type.iter().any(|(column, ty)| *column == name && *ty == new.ty)
-                        })
+                    found = found.take().or_else(|| {
+                        let types = columns_of_type.iter().filter(|(column, _)| *column == name);
+                        types.map(|(_, ty)| ty).find_map(|ty| new_among(ty, &values, context))
                     });
                 }
             }

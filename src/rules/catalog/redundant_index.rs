@@ -3,7 +3,7 @@
 use crate::{
     finding::{Category, Direction, Severity},
     rules::{Check, Context, Rule, Sink, common, edits},
-    schema::Index,
+    schema::{Index, IndexColumn},
     sql::ast::{IndexStmt, NodeEnum, SortByDir, SortByNulls},
 };
 
@@ -51,8 +51,9 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     let Some(relation) = context.relation(&table) else { return };
     let Some(new) = plain_btree(create) else { return };
     let name = common::index_name(create, &table);
-    for other in relation.indexes.iter().filter(|other| is_plain_btree(other) && other.name != name) {
-        let Some(old) = common::plain_columns(other) else { continue };
+    let first = new.first();
+    for other in relation.indexes.iter().filter(|other| begins_with(other, first) && other.name != name) {
+        let Some(old) = common::plain_columns(other).filter(|_| is_plain_btree(other)) else { continue };
         let (shorter, longer, unique) = if old.starts_with(&new) {
             (&name, &other.name, create.unique)
         } else if new.starts_with(&old) {
@@ -88,6 +89,11 @@ fn plain_btree(index: &IndexStmt) -> Option<Vec<String>> {
     let whole = index.where_clause.is_none() && index.index_including_params.is_empty();
     let btree = index.access_method.is_empty() || index.access_method == "btree";
     (ordinary && whole && btree).then(|| common::key_columns(index).into_iter().collect()).flatten()
+}
+
+/// Whether the first key is that column: all else is no rival, and there may be many.
+fn begins_with(index: &Index, column: Option<&String>) -> bool {
+    matches!(index.columns.first(), Some(IndexColumn::Column(first)) if Some(first) == column)
 }
 
 fn is_plain_btree(index: &Index) -> bool {

@@ -202,6 +202,7 @@ impl Change<'_> {
         }
         for index in &mut relation.indexes {
             index.name.schema.clone_from(&to.schema);
+            self.catalog.note_index(&index.name.name, &to);
         }
         self.catalog.dropped.insert(from.clone());
         self.catalog.dropped.remove(&to);
@@ -255,6 +256,9 @@ impl Change<'_> {
         if let Some(mut known) = self.catalog.types.remove(from) {
             known.name = to.clone();
             self.catalog.types.insert(to.clone(), known);
+            if let Some((_, added)) = self.catalog.labels_added.as_mut().filter(|(_, it)| it.contains(from)) {
+                added.insert(to.clone());
+            }
         }
         if self.catalog.relations.contains_key(from) {
             self.move_relation(from, to.clone());

@@ -358,12 +358,15 @@ fn settings_end_where_they_should() {
     assert_eq!(path("select pg_catalog.set_config('search_path', '', false)"), "");
     assert_eq!(path("select set_config('search_path', 'App, \"B\"', false)"), "app,B");
     assert_eq!(path("set search_path to app; reset all"), "public,extensions");
-    let role = |script: &str| model(script).1.role.map(|role| role.value);
+    let role = |script: &str| model(script).1.role.clone().map(|role| role.value);
     assert_eq!(role("set role anon"), Some("anon".into()));
     assert_eq!(role("set role anon; reset role"), None);
     assert_eq!(role("set role none"), None);
-    assert_eq!(model("set session authorization 'bob'").1.session_authorization.unwrap().value, "bob");
-    assert_eq!(model("set time zone 'Europe/Berlin'").1.timezone.unwrap().value, "Europe/Berlin");
+    assert_eq!(
+        model("set session authorization 'bob'").1.session_authorization.clone().unwrap().value,
+        "bob"
+    );
+    assert_eq!(model("set time zone 'Europe/Berlin'").1.timezone.clone().unwrap().value, "Europe/Berlin");
 }
 
 #[test]

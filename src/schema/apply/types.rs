@@ -1,5 +1,7 @@
 //! Enums, domains, composite and other types.
 
+use std::collections::BTreeSet;
+
 use super::Change;
 use crate::schema::{QName, Relation, RelationKind, TypeDef, TypeKind};
 use crate::sql::ast::{
@@ -55,7 +57,12 @@ impl Change<'_> {
         let neighbor = labels.iter().position(|(label, _)| *label == alter.new_val_neighbor);
         let place = neighbor.map_or(labels.len(), |at| at + usize::from(alter.new_val_is_after));
         labels.insert(place, (alter.new_val.clone(), Some(at)));
-        self.catalog.label_added = Some(at);
+        let added = &mut self.catalog.labels_added;
+        let (_, types) = match added.take_if(|(transaction, _)| *transaction == at.transaction) {
+            Some(same) => added.insert(same),
+            None => added.insert((at.transaction, BTreeSet::new())),
+        };
+        types.insert(name);
     }
 
     pub(super) fn create_domain(&mut self, create: &CreateDomainStmt) {
