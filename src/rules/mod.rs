@@ -20,6 +20,7 @@ mod edits;
 mod engine;
 mod judge;
 mod levels;
+mod lookup;
 mod names;
 mod outside;
 pub(crate) mod page;

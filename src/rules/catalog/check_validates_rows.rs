@@ -100,7 +100,7 @@ fn report(context: &Context<'_>, sink: &mut Sink<'_>, table: &QName, constraint:
     };
     let validate = format!("ALTER TABLE {} VALIDATE CONSTRAINT {};", table.sql(), sql::ident(&name));
     if let Some(text) = edits::as_not_valid(context) {
-        report.replace(text).help(format!("Then, in a later migration file: {validate}"));
+        report.replace(text).help(format!("Add it `NOT VALID`; then, in a later migration file: {validate}"));
     } else {
         report.suggest(format!(
             "-- without the check `{name}` in this statement, then:\n{add};\n-- in a later migration file:\n{validate}"

@@ -97,7 +97,7 @@ fn labels(context: &ChangeContext<'_>, unit: &Unit, down: &[Unit], sink: &mut Si
         );
         sink.report_at(first.at, first.span.clone(), message).on(&ty).help(
             "Build the type anew in DOWN (rename the old one, create it without the label, change the columns, drop the \
-             old one), or say `-- lockkeeper: irreversible <reason>`: an unused label does no harm.",
+             old one). An unused label does no harm: `-- lockkeeper: ignore-file down-not-inverse <reason>` leaves it.",
         );
     }
 }
@@ -121,7 +121,9 @@ fn defaults<'a>(
             });
             let Some((place, after)) = last else { continue };
             let before = column.default.as_ref().and_then(|node| sql::expression_text(node));
-            if before != after {
+            let plain =
+                |value: &Option<String>| value.as_deref().map(|text| uncast(text, &column.ty.to_string()));
+            if plain(&before) != plain(&after) {
                 let say = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".into());
                 let object = format!("{table}.{}", command.name);
                 let message = format!(
@@ -133,6 +135,12 @@ fn defaults<'a>(
             }
         }
     }
+}
+
+/// A literal without the cast to its column's type: `'0'` is stored as `'0'::xid8`.
+fn uncast(text: &str, ty: &str) -> String {
+    let literal = text.strip_suffix(ty).and_then(|rest| rest.strip_suffix("::"));
+    literal.filter(|rest| rest.starts_with('\'')).unwrap_or(text).to_owned()
 }
 
 fn set_defaults<'a>(unit: &'a Unit, catalog: &Catalog) -> Vec<(QName, &'a AlterTableCmd)> {

@@ -44,11 +44,18 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             "`{}` references `auth.users` without ON DELETE CASCADE or SET NULL: a user with a row here cannot be deleted",
             table.name
         );
+        // A row of which the user is only a detail (`reviewed_by`) may lose that, and must not go with it.
+        let key = table.primary_key();
+        let optional = columns.iter().all(|name| {
+            !key.is_some_and(|key| key.contains(name))
+                && table.column(name).is_some_and(|column| !column.not_null)
+        });
+        let action = if optional { "SET NULL" } else { "CASCADE" };
         let columns: Vec<String> = columns.iter().map(|column| sql::ident(column)).collect();
         access::say(context, sink, at, message)
             .object(format!("{}.{}", table.name, columns.join(", ")))
             .suggest(format!(
-                "FOREIGN KEY ({}) REFERENCES auth.users (id) ON DELETE CASCADE",
+                "FOREIGN KEY ({}) REFERENCES auth.users (id) ON DELETE {action}",
                 columns.join(", ")
             ));
     }

@@ -132,7 +132,7 @@ fn report(
     let Some(add) = written else { return };
     let validate = format!("ALTER TABLE {} VALIDATE CONSTRAINT {};", table.sql(), sql::ident(&name));
     if let Some(text) = edits::as_not_valid(context) {
-        report.replace(text).help(format!("Then, in a later migration file: {validate}"));
+        report.replace(text).help(format!("Add it `NOT VALID`; then, in a later migration file: {validate}"));
     } else {
         let of_column = common::list(columns);
         report.suggest(format!(

@@ -2,7 +2,7 @@
 
 use crate::{
     finding::{Category, Severity},
-    rules::{ChangeContext, Check, Rule, Sink, access},
+    rules::{ChangeContext, Check, Rule, Sink, access, lookup},
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -69,9 +69,18 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             (Severity::Warning, "its names mean what the caller's path finds first")
         };
         let message = format!("{} `{signature}` {how}: {consequence}", kind.to_lowercase());
-        access::say(context, sink, at, message)
-            .object(&routine.name)
-            .severity(severity)
-            .suggest(format!("ALTER {kind} {signature} SET search_path = '';"));
+        let report = access::say(context, sink, at, message).object(&routine.name).severity(severity);
+        match lookup::pinned_path(context, routine) {
+            // An empty path would break the body as it stands.
+            Some(path) => {
+                report.suggest(format!("ALTER {kind} {signature} SET search_path = {path};")).help(
+                    "Add `SET search_path = ''` and qualify every name in the body; until then, pin the path under \
+                     which its unqualified names are found, `pg_temp` last.",
+                );
+            }
+            None => {
+                report.suggest(format!("ALTER {kind} {signature} SET search_path = '';"));
+            }
+        }
     }
 }

@@ -37,9 +37,25 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             let Some(new) = new.filter(|new| new.volatility != old.volatility) else { continue };
             let Some(unit) = new.changed.and_then(|at| context.unit(at)) else { continue };
             let (before, after) = (word(old.volatility), word(new.volatility));
-            sink.report_at(unit.at, unit.span.clone(), format!("`{name}` was {before} and becomes {after}"))
+            let report = sink
+                .report_at(unit.at, unit.span.clone(), format!("`{name}` was {before} and becomes {after}"))
                 .on(name);
+            if rank(new.volatility) > rank(old.volatility) {
+                report.help(format!(
+                    "Make sure that the body keeps that promise: a function that is {after} writes nothing, and \
+                     Postgres may call it once for many rows."
+                ));
+            }
         }
+    }
+}
+
+/// How much a function promises.
+fn rank(volatility: char) -> u8 {
+    match volatility {
+        'i' => 2,
+        's' => 1,
+        _ => 0,
     }
 }
 

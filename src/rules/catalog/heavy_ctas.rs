@@ -4,7 +4,7 @@ use crate::{
     finding::{Category, Severity},
     lock::LockMode,
     rules::{Check, Context, Rule, Sink, dml},
-    sql::ast::{Node, NodeEnum},
+    sql::ast::{Node, NodeEnum, ObjectType},
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -56,7 +56,15 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         .map(|name| context.catalog.resolve(&name, context.session))
         .find(|source| context.is_live(source));
     if let Some(source) = source {
-        sink.report(format!("copies rows of `{source}` while the migration's transaction is open"))
+        let report = sink
+            .report(format!("copies rows of `{source}` while the migration's transaction is open"))
             .on(&source);
+        if matches!(context.node, NodeEnum::CreateTableAsStmt(create) if create.objtype() == ObjectType::ObjectMatview)
+        {
+            report.help(
+                "Create it `WITH NO DATA`, and fill it with REFRESH MATERIALIZED VIEW in a file of its own; until then \
+                 it cannot be queried.",
+            );
+        }
     }
 }

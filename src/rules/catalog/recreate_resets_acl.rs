@@ -5,8 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     finding::{Category, Severity},
     rules::{ChangeContext, Check, Rule, Sink, access, names},
-    schema::{At, Grant, Relation, Routine},
-    sql::ast::NodeEnum,
+    schema::{At, Grant, QName, Relation, Routine},
+    sql::{
+        self,
+        ast::{self, NodeEnum, RoleSpecType},
+    },
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -48,7 +51,7 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
         let (Some(at), Some(before)) = (relation.born, context.before.relation(&relation.name)) else {
             continue;
         };
-        let mut changes = difference(&before.grants, &relation.grants);
+        let mut changes = difference(&before.grants, &relation.grants, &said(context, at, &relation.name));
         if is_dropped(context, relation) {
             let lost = policies_lost(before, relation);
             if !lost.is_empty() {
@@ -64,7 +67,8 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
         match routine.born {
             Some(born) => {
                 let Some(before) = predecessor(context, routine) else { continue };
-                let changes = difference(&before.grants, &routine.grants);
+                let changes =
+                    difference(&before.grants, &routine.grants, &said(context, born, &routine.name));
                 let what = format!("`{}`", access::signature(routine));
                 report(context, sink, born, what, &routine.name, &changes);
             }
@@ -78,7 +82,7 @@ fn report(
     sink: &mut Sink<'_>,
     at: At,
     what: String,
-    object: &crate::schema::QName,
+    object: &QName,
     changes: &[String],
 ) {
     if changes.is_empty() {
@@ -104,23 +108,50 @@ fn predecessor<'a>(context: &ChangeContext<'a>, routine: &Routine) -> Option<&'a
     }
 }
 
+/// The roles to which the change grants something on it after it was made again: what they hold is meant.
+fn said(context: &ChangeContext<'_>, born: At, object: &QName) -> BTreeSet<String> {
+    let later = |at: At| (at.file, at.statement) > (born.file, born.statement);
+    let mut roles = BTreeSet::new();
+    for unit in context.units.iter().filter(|unit| later(unit.at)) {
+        let NodeEnum::GrantStmt(grant) = &unit.node else { continue };
+        let name = |node: &ast::Node| ast::name(node).is_some_and(|name| name.name == object.name);
+        if grant.is_grant && grant.objects.iter().any(name) {
+            roles.extend(grant.grantees.iter().filter_map(|node| match &node.node {
+                Some(NodeEnum::RoleSpec(role)) if role.roletype() == RoleSpecType::RolespecPublic => {
+                    Some("PUBLIC".to_owned())
+                }
+                Some(NodeEnum::RoleSpec(role)) => Some(sql::ident(&role.rolename)),
+                _ => None,
+            }));
+        }
+    }
+    roles
+}
+
 /// What callers gain and lose, in words.
-fn difference(before: &[Grant], after: &[Grant]) -> Vec<String> {
+fn difference(before: &[Grant], after: &[Grant], said: &BTreeSet<String>) -> Vec<String> {
     let (before, after) = (by_role(before), by_role(after));
     let roles: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     let nothing = BTreeSet::new();
     let mut changes = Vec::new();
-    for role in roles {
+    // The owner may do everything anyhow; on Supabase that is `postgres`.
+    for role in roles.into_iter().filter(|role| *role != "postgres") {
         let had = before.get(role).unwrap_or(&nothing);
         let has = after.get(role).unwrap_or(&nothing);
-        let holds = |set: &BTreeSet<String>, one: &String| set.contains("all") || set.contains(one);
-        let gains: Vec<&str> = has.iter().filter(|one| !holds(had, one)).map(String::as_str).collect();
-        let loses: Vec<&str> = had.iter().filter(|one| !holds(has, one)).map(String::as_str).collect();
-        if !gains.is_empty() {
-            changes.push(format!("`{role}` gains {}", gains.join(", ").to_uppercase()));
+        // There is one privilege on a routine, so EXECUTE is ALL.
+        let holds = |set: &BTreeSet<String>, one: &String| {
+            set.contains("all") || set.contains(one) || one == "all" && set.contains("execute")
+        };
+        let missing = |of: &BTreeSet<String>, from: &BTreeSet<String>| -> Option<String> {
+            let some: Vec<&str> = of.iter().filter(|one| !holds(from, one)).map(String::as_str).collect();
+            let all = some.contains(&"all");
+            (!some.is_empty()).then(|| if all { "ALL".into() } else { some.join(", ").to_uppercase() })
+        };
+        if let Some(gains) = missing(has, had).filter(|_| !said.contains(role)) {
+            changes.push(format!("`{role}` gains {gains}"));
         }
-        if !loses.is_empty() {
-            changes.push(format!("`{role}` loses {}", loses.join(", ").to_uppercase()));
+        if let Some(loses) = missing(had, has) {
+            changes.push(format!("`{role}` loses {loses}"));
         }
     }
     changes

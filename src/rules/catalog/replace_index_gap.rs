@@ -59,9 +59,13 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             } else {
                 "queries have neither meanwhile"
             };
+            let file = match context.change.get(built.at.file) {
+                Some(other) if built.at.file != unit.at.file => format!(" of `{}`", other.path),
+                _ => String::new(),
+            };
             let message = format!(
-                "drops index `{}` of `{}` before statement {} builds the one that replaces it: {cost}",
-                index.name, table.name, built.at.statement
+                "drops index `{}` of `{}` before statement {}{} builds the one that replaces it: {cost}",
+                index.name, table.name, built.at.statement, file
             );
             let (build, drop) = (built.text.trim(), unit.text.trim());
             // Where the name stays, the old index has to make room for it.

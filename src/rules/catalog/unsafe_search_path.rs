@@ -2,7 +2,7 @@
 
 use crate::{
     finding::{Category, Severity},
-    rules::{ChangeContext, Check, Rule, Sink, access},
+    rules::{ChangeContext, Check, Rule, Sink, access, lookup},
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -56,8 +56,14 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             "{} `{signature}` runs with its owner's rights under `search_path = {path}`: {weakness}",
             kind.to_lowercase()
         );
+        // An empty path would break a body that leans on the one it has.
+        let path = match lookup::pinned_path(context, routine) {
+            Some(_) if *first == "pg_catalog" => format!("{path}, pg_temp"),
+            Some(_) => format!("pg_catalog, {path}, pg_temp"),
+            None => "''".into(),
+        };
         access::say(context, sink, at, message)
             .object(&routine.name)
-            .suggest(format!("ALTER {kind} {signature} SET search_path = '';"));
+            .suggest(format!("ALTER {kind} {signature} SET search_path = {path};"));
     }
 }

@@ -62,3 +62,118 @@ fn several_indexes_under_one_lock_are_one_piece_of_slow_work() {
         told(TABLES, change).into_iter().filter(|line| line.contains("slow-work")).collect();
     assert_eq!(slow, ["warning slow-work-after-strong-lock@2"]);
 }
+
+/// All that the findings of one rule say: message, help, what to write instead.
+fn texts(rule: &str, given: &str, change: &str) -> String {
+    let mut example = Example::read(ALL[0], change);
+    example.history = vec![("20250101000000_given.sql".into(), given.into())];
+    let findings = example.judge().findings.into_iter().filter(|finding| finding.rule == rule);
+    let lines: Vec<String> = findings
+        .map(|finding| {
+            let parts = [Some(finding.message), finding.help, finding.suggestion];
+            let parts: Vec<String> = parts.into_iter().flatten().collect();
+            format!("{} {}", finding.severity, parts.join("\n  "))
+        })
+        .collect();
+    lines.join("\n")
+}
+
+#[test]
+fn advice_does_not_break_a_body_that_leans_on_the_path() {
+    let told = |body: &str| {
+        let change = format!("create function app.f() returns bigint language sql as $$ {body} $$;");
+        texts("function-search-path-mutable", TABLES, &change)
+    };
+    let qualified = told("select count(*) from app.orders -- of orders");
+    assert!(qualified.contains("SET search_path = '';"), "{qualified}");
+    let leaning = told("select count(*) from orders o join app.lines l on l.order_id = o.id");
+    assert!(leaning.contains("SET search_path = app, extensions, pg_temp;"), "{leaning}");
+    let extension = told("select length(crypt('a', 'b'))");
+    assert!(extension.contains("SET search_path = extensions, pg_temp;"), "{extension}");
+
+    let definer = "create function app.g() returns bigint language sql security definer set search_path = app \
+                   as $$ select count(*) from orders $$;";
+    let told = texts("unsafe-search-path", TABLES, definer);
+    assert!(told.contains("SET search_path = pg_catalog, app, pg_temp;"), "{told}");
+}
+
+#[test]
+fn a_detail_of_a_row_does_not_take_the_row_along() {
+    let change = "create table app.drafts (id uuid primary key references auth.users (id),
+        owner_id uuid not null references auth.users (id), reviewed_by uuid references auth.users (id));";
+    let told = texts("fk-auth-users-no-action", TABLES, change);
+    let keys: Vec<&str> =
+        told.lines().map(str::trim).filter(|line| line.starts_with("FOREIGN KEY")).collect();
+    assert_eq!(
+        keys,
+        [
+            "FOREIGN KEY (id) REFERENCES auth.users (id) ON DELETE CASCADE",
+            "FOREIGN KEY (owner_id) REFERENCES auth.users (id) ON DELETE CASCADE",
+            "FOREIGN KEY (reviewed_by) REFERENCES auth.users (id) ON DELETE SET NULL",
+        ]
+    );
+}
+
+#[test]
+fn a_default_is_the_same_with_its_cast() {
+    let given = "create table app.t (id bigint primary key, x xid8 default ('0'), n text default 'a');";
+    let change = |back: &str| {
+        format!(
+            "-- UP MIGRATION\nalter table app.t alter column x set default '9', alter column n set default 'b';\n\
+             -- DOWN MIGRATION (ROLLBACK)\n/*\n{back}\n*/"
+        )
+    };
+    let same =
+        "alter table app.t alter column x set default '0'::xid8, alter column n set default 'a'::text;";
+    assert_eq!(texts("down-not-inverse", given, &change(same)), "");
+    let other = "alter table app.t alter column x set default '1'::xid8, alter column n set default 'a';";
+    assert!(texts("down-not-inverse", given, &change(other)).contains("app.t.x"));
+}
+
+#[test]
+fn what_is_granted_again_is_meant() {
+    let given = "create function app.total(acc bigint) returns bigint language sql set search_path = '' as 'select acc';
+        revoke execute on function app.total(bigint) from public, anon, authenticated;
+        create table public.notes (id bigint primary key);
+        alter table public.notes enable row level security;
+        revoke all on public.notes from authenticated;";
+    let again = "drop function app.total(bigint);
+        create function app.total(acc bigint) returns bigint language sql set search_path = '' as 'select 1::bigint';
+        revoke all on function app.total(bigint) from public;
+        grant execute on function app.total(bigint) to authenticated;";
+    assert_eq!(texts("recreate-resets-acl", given, again), "");
+    let table = "drop table public.notes;
+        create table public.notes (id bigint primary key);
+        alter table public.notes enable row level security;";
+    let told = texts("recreate-resets-acl", given, table);
+    assert!(told.contains("default privileges: `authenticated` gains ALL\n"), "{told}");
+}
+
+#[test]
+fn what_the_platform_refuses_may_be_caught() {
+    let block = |handler: &str| {
+        format!(
+            "do $$ begin begin execute 'create function auth.f() returns int language sql set search_path = '''' \
+             as ''select 1'''; exception {handler} end; end $$;"
+        )
+    };
+    let severities = |handler: &str| {
+        let told = texts("managed-schema-change", "", &block(handler));
+        told.split(' ').next().unwrap_or_default().to_owned()
+    };
+    assert_eq!(severities("when insufficient_privilege then raise notice 'skipped';"), "warning");
+    assert_eq!(severities("when others then null;"), "warning");
+    assert_eq!(severities("when others then raise;"), "error");
+    assert_eq!(severities("when undefined_table then null;"), "error");
+}
+
+#[test]
+fn advice_fits_what_the_statement_makes() {
+    let view = "create materialized view app.totals as select count(*) from app.orders;";
+    assert!(texts("heavy-ctas", TABLES, view).contains("REFRESH MATERIALIZED VIEW"));
+    let tighter = "create or replace function app.touch() returns trigger language plpgsql stable set search_path = '' \
+                   as 'begin return new; end';";
+    assert!(texts("function-volatility-change", TABLES, tighter).contains("keeps that promise"));
+    let gap = "drop index app.orders_note_idx;\n-- next file\ncreate index orders_note_code_idx on app.orders (note, code);";
+    assert!(texts("replace-index-gap", TABLES, gap).contains("before statement 1 of `"));
+}

@@ -50,7 +50,7 @@ impl Catalog {
             catalog: self,
             session,
             at: unit.at,
-            guarded: unit.nesting == Nesting::Body { conditional: true },
+            guarded: matches!(unit.nesting, Nesting::Body { conditional: true, .. }),
         };
         change.statement(&unit.node);
         #[cfg(test)]

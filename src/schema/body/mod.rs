@@ -25,7 +25,7 @@ const DEPTH: usize = 4;
 
 /// The statements inside a DO block, or inside a routine that the statement calls.
 pub(crate) fn bodies(node: &NodeEnum, text: &str, catalog: &Catalog, session: &Session) -> Vec<Body> {
-    let mut reader = Reader { catalog, session, depth: 0, found: Vec::new() };
+    let mut reader = Reader { catalog, session, depth: 0, caught: false, found: Vec::new() };
     match node {
         NodeEnum::DoStmt(block) => reader.block(block, text),
         _ => reader.called(node, false),
@@ -37,6 +37,8 @@ struct Reader<'a> {
     catalog: &'a Catalog,
     session: &'a Session,
     depth: usize,
+    /// Whether a block around goes on where a privilege is missing.
+    caught: bool,
     found: Vec<Body>,
 }
 
@@ -72,7 +74,7 @@ impl Reader<'_> {
                     self.called(&node, conditional);
                     self.found.push(Body::Statement {
                         node: Box::new(node),
-                        nesting: Nesting::Body { conditional },
+                        nesting: Nesting::Body { conditional, caught: self.caught },
                         text: text.trim().to_owned(),
                     });
                 }
@@ -229,7 +231,7 @@ mod tests {
             .into_iter()
             .map(|body| match body {
                 Body::Statement { text, nesting, .. } => match nesting {
-                    Nesting::Body { conditional: true } => format!("? {text}"),
+                    Nesting::Body { conditional: true, .. } => format!("? {text}"),
                     _ => text,
                 },
                 Body::Opaque(_) => "opaque".into(),

@@ -30,8 +30,11 @@ impl Reader<'_> {
         };
         match kind.as_str() {
             "PLpgSQL_stmt_block" => {
-                self.statements(&fields["body"], conditional);
                 let handlers = &fields["exceptions"]["PLpgSQL_exception_block"]["exc_list"];
+                let around = self.caught;
+                self.caught |= handlers.as_array().into_iter().flatten().any(goes_on_without_privilege);
+                self.statements(&fields["body"], conditional);
+                self.caught = around;
                 for handler in handlers.as_array().into_iter().flatten() {
                     self.statements(&handler["PLpgSQL_exception"]["action"], true);
                 }
@@ -118,4 +121,18 @@ impl Reader<'_> {
 
 fn text(expression: &Value) -> Option<&str> {
     expression["PLpgSQL_expr"]["query"].as_str()
+}
+
+/// Whether a handler takes `insufficient_privilege` and does not raise it again.
+fn goes_on_without_privilege(handler: &Value) -> bool {
+    let handler = &handler["PLpgSQL_exception"];
+    let takes = handler["conditions"].as_array().into_iter().flatten().any(|condition| {
+        let name = condition["PLpgSQL_condition"]["condname"].as_str().unwrap_or_default();
+        matches!(name, "insufficient_privilege" | "others")
+    });
+    let raises = handler["action"].as_array().into_iter().flatten().any(|statement| {
+        // 21 is ERROR, the level of RAISE without one.
+        statement["PLpgSQL_stmt_raise"]["elog_level"].as_i64().is_some_and(|level| level >= 21)
+    });
+    takes && !raises
 }
