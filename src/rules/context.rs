@@ -100,7 +100,17 @@ impl Context<'_> {
         match self.catalog.lookup(name) {
             Lookup::Known(relation) => !relation.temporary && self.was_there(relation.born, relation.filled),
             Lookup::Dropped => false,
-            Lookup::Unknown => true,
+            Lookup::Unknown => !(self.says_if_exists() && self.catalog.never_made(name)),
+        }
+    }
+
+    fn says_if_exists(&self) -> bool {
+        match self.node {
+            NodeEnum::AlterTableStmt(alter) => alter.missing_ok,
+            NodeEnum::RenameStmt(rename) => rename.missing_ok,
+            NodeEnum::AlterObjectSchemaStmt(alter) => alter.missing_ok,
+            NodeEnum::DropStmt(drop) => drop.missing_ok,
+            _ => false,
         }
     }
 

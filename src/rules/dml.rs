@@ -108,7 +108,26 @@ pub(crate) fn reads(node: &Node) -> Vec<Name> {
 pub(crate) fn picks_by_key(condition: Option<&Node>, table: &QName, context: &Context<'_>) -> bool {
     let Some(condition) = condition else { return false };
     let keys = keys(context.relation(table));
-    picks(condition, &keys)
+    picks(condition, &keys, &[])
+}
+
+/// As [`picks_by_key`] of a change's own condition, which may also take the key from a list of rows that
+/// stands in the statement: `FROM (VALUES …) AS v (id, …) WHERE t.id = v.id`.
+pub(crate) fn changes_by_key(change: &Dml<'_>, table: &QName, context: &Context<'_>) -> bool {
+    let Some(condition) = change.condition else { return false };
+    let lists: Vec<String> = change.joins.iter().filter_map(list_of_rows).collect();
+    picks(condition, &keys(context.relation(table)), &lists)
+}
+
+/// The alias of rows written out in the statement.
+fn list_of_rows(join: &Node) -> Option<String> {
+    let Some(NodeEnum::RangeSubselect(join)) = &join.node else { return None };
+    match &join.subquery.as_ref()?.node {
+        Some(NodeEnum::SelectStmt(select)) if !select.values_lists.is_empty() => {
+            Some(join.alias.as_ref()?.aliasname.clone())
+        }
+        _ => None,
+    }
 }
 
 fn keys(relation: Option<&Relation>) -> Vec<Vec<String>> {
@@ -139,22 +158,22 @@ fn keys(relation: Option<&Relation>) -> Vec<Vec<String>> {
     keys
 }
 
-fn picks(condition: &Node, keys: &[Vec<String>]) -> bool {
+fn picks(condition: &Node, keys: &[Vec<String>], lists: &[String]) -> bool {
     if let Some(NodeEnum::BoolExpr(expression)) = &condition.node
         && expression.boolop() == BoolExprType::OrExpr
     {
-        return expression.args.iter().all(|branch| picks(branch, keys));
+        return expression.args.iter().all(|branch| picks(branch, keys, lists));
     }
     let mut fixed = Vec::new();
-    equalities(condition, &mut fixed);
+    equalities(condition, lists, &mut fixed);
     keys.iter().any(|key| !key.is_empty() && key.iter().all(|column| fixed.contains(column)))
 }
 
-/// The columns that a conjunction sets equal to something fixed.
-fn equalities(condition: &Node, fixed: &mut Vec<String>) {
+/// The columns that a conjunction sets equal to something fixed, a column of such a list included.
+fn equalities(condition: &Node, lists: &[String], fixed: &mut Vec<String>) {
     match &condition.node {
         Some(NodeEnum::BoolExpr(expression)) if expression.boolop() == BoolExprType::AndExpr => {
-            expression.args.iter().for_each(|part| equalities(part, fixed));
+            expression.args.iter().for_each(|part| equalities(part, lists, fixed));
         }
         Some(NodeEnum::AExpr(expression)) => {
             let equals = strings(&expression.name).last().is_some_and(|operator| operator == "=");
@@ -164,7 +183,7 @@ fn equalities(condition: &Node, fixed: &mut Vec<String>) {
             if !equals || !kind_fits {
                 return;
             }
-            match (column(left), column(right)) {
+            match (column(left, lists), column(right, lists)) {
                 (Some(name), None) => fixed.push(name),
                 (None, Some(name)) if kind == AExprKind::AexprOp => fixed.push(name),
                 _ => {}
@@ -174,11 +193,14 @@ fn equalities(condition: &Node, fixed: &mut Vec<String>) {
     }
 }
 
-/// The column that an expression is, casts aside.
-fn column(node: &Node) -> Option<String> {
+/// The column that an expression is, casts aside; none of those of `lists`.
+fn column(node: &Node, lists: &[String]) -> Option<String> {
     match node.node.as_ref()? {
-        NodeEnum::ColumnRef(column) => strings(&column.fields).pop(),
-        NodeEnum::TypeCast(cast) => column(cast.arg.as_ref()?),
+        NodeEnum::ColumnRef(column) => match strings(&column.fields).as_slice() {
+            [list, _] if lists.contains(list) => None,
+            path => path.last().cloned(),
+        },
+        NodeEnum::TypeCast(cast) => column(cast.arg.as_ref()?, lists),
         _ => None,
     }
 }

@@ -146,7 +146,9 @@ impl<'a> Run<'a> {
                 let unit = Unit { at, nesting: Nesting::Top, span, text: text.to_owned(), origin, node };
                 for inner in self.inside(&unit, &session) {
                     match inner {
-                        Inside::Unit(inner) => self.catalog.apply(&inner, &mut session),
+                        Inside::Unit(inner, path) => {
+                            session.along(path, |session| self.catalog.apply(&inner, session));
+                        }
                         Inside::Opaque(_) => self.catalog.assume(&unit.text),
                     }
                 }
@@ -264,10 +266,14 @@ impl<'a> Run<'a> {
         let alone = inside.is_empty();
         for inner in inside {
             match inner {
-                Inside::Unit(inner) => {
+                Inside::Unit(inner, path) => session.along(path, |session| {
                     let claims = self.look(migration, &inner, session);
-                    self.advance(*inner, &claims, session);
-                }
+                    // Within a transaction that a file or the runner opened it only fails.
+                    let ends = matches!(inner.node, NodeEnum::TransactionStmt(_));
+                    if !(ends && session.transaction.is_open()) {
+                        self.advance(*inner, &claims, session);
+                    }
+                }),
                 Inside::Opaque(why) => {
                     let message = format!("{why}: what it runs was not checked");
                     self.sink(&catalog::opaque_sql::RULE, unit.at, unit.span.clone()).report(message);
@@ -286,14 +292,10 @@ impl<'a> Run<'a> {
         bodies(&unit.node, &unit.text, &self.catalog, session)
             .into_iter()
             .map(|body| match body {
-                Body::Statement { node, nesting, text } => Inside::Unit(Box::new(Unit {
-                    at: unit.at,
-                    nesting,
-                    span: unit.span.clone(),
-                    text,
-                    origin: 0,
-                    node: *node,
-                })),
+                Body::Statement { node, nesting, text, path } => {
+                    let (at, span, node) = (unit.at, unit.span.clone(), *node);
+                    Inside::Unit(Box::new(Unit { at, nesting, span, text, origin: 0, node }), path)
+                }
                 Body::Opaque(why) => Inside::Opaque(why),
             })
             .collect()
@@ -391,7 +393,8 @@ impl<'a> Run<'a> {
 
 /// One thing that a statement runs inside itself.
 enum Inside {
-    Unit(Box<Unit>),
+    /// With the search path of its own that it has.
+    Unit(Box<Unit>, Option<Vec<String>>),
     /// Cannot be read, and why.
     Opaque(String),
 }

@@ -41,6 +41,15 @@ pub(crate) fn created(node: &NodeEnum) -> Vec<(ObjectType, Name)> {
         NodeEnum::CreatePolicyStmt(create) => {
             one(ObjectType::ObjectPolicy, create.table.as_ref().map(|table| on(table, &create.policy_name)))
         }
+        // So does a table that comes into a schema.
+        NodeEnum::AlterObjectSchemaStmt(alter) => {
+            let name = match (&alter.relation, &alter.object) {
+                (Some(relation), _) => Some(relation.relname.clone()),
+                (None, Some(object)) => ast::name(object).map(|name| name.name),
+                _ => None,
+            };
+            one(alter.object_type(), name.map(|name| Name::qualified(alter.newschema.clone(), name)))
+        }
         // A rename makes the new name.
         NodeEnum::RenameStmt(rename) => {
             let schema = match (&rename.relation, &rename.object) {

@@ -136,6 +136,12 @@ impl Catalog {
         }
     }
 
+    /// Whether there is no such relation as far as a history can tell that was read whole: `IF EXISTS`
+    /// finds nothing then.
+    pub(crate) fn never_made(&self, name: &QName) -> bool {
+        self.has_history && !self.blind && self.relation(name).is_none()
+    }
+
     /// A table of which every column is known, if that is one.
     pub(crate) fn whole_table(&self, name: &QName) -> Option<&Relation> {
         let table = self.relation(name).filter(|_| !self.blind)?;

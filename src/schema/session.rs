@@ -146,6 +146,14 @@ impl Session {
         self.goes_on = true;
     }
 
+    /// Does something under another search path, where one is given.
+    pub(crate) fn along(&mut self, path: Option<Vec<String>>, work: impl FnOnce(&mut Self)) {
+        let Some(path) = path else { return work(self) };
+        let own = std::mem::replace(&mut self.settings.search_path, path);
+        work(self);
+        self.settings.search_path = own;
+    }
+
     /// Sets a parameter. `None` as values: back to what the session began with.
     pub(super) fn set(&mut self, name: &str, values: Option<&[String]>, local: bool, at: At) {
         if local && !self.transaction.is_open() {

@@ -37,7 +37,7 @@ pub(crate) fn run(mut catalog: Catalog, mut session: Session, script: &str) -> (
             };
             let span = piece.body.clone();
             for body in bodies(&node, text, &catalog, &session) {
-                if let Body::Statement { node, nesting, text } = body {
+                if let Body::Statement { node, nesting, text, .. } = body {
                     let inner = Unit { at, nesting, span: span.clone(), text, origin: 0, node: *node };
                     catalog.apply(&inner, &mut session);
                 }

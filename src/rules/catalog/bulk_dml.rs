@@ -45,6 +45,7 @@ pub(super) static RULE: Rule = Rule {
     good: &[
         "update public.orders set status = 'new' where id = 42;",
         "delete from public.orders where id in (1, 2, 3);",
+        "update public.orders o set status = v.s from (values (1, 'a'), (2, 'b')) as v (id, s) where o.id = v.id;",
         "insert into public.orders values (1, 'a'), (2, 'b');",
         "insert into public.orders (id) select g from generate_series(1, 3) g;",
         "create table app.t (id bigint primary key, a int);\nupdate app.t set a = 1 where a is null;",
@@ -101,7 +102,7 @@ fn is_bulk(change: &Dml<'_>, context: &Context<'_>) -> bool {
     if change.verb != "inserts into" {
         // Without a condition it is `dml-without-where`'s to say.
         let everything = change.joins.is_empty() && change.condition.is_none_or(always_true);
-        return !everything && !dml::picks_by_key(change.condition, &table, context);
+        return !everything && !dml::changes_by_key(change, &table, context);
     }
     let Some(select) = change.select.filter(|select| select.values_lists.is_empty()) else { return false };
     let sources: Vec<_> = select

@@ -4,8 +4,7 @@ use crate::{
     finding::{Category, Direction, Severity},
     lock::LockMode,
     rules::{Check, Context, Rule, Sink},
-    schema::QName,
-    sql::ast::{self, DropStmt, NodeEnum, ObjectType},
+    sql::ast::{self, NodeEnum, ObjectType},
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -29,12 +28,6 @@ pub(super) static RULE: Rule = Rule {
     ..Rule::BLANK
 };
 
-/// `IF EXISTS` of a table that the whole history never made.
-fn is_no_op(context: &Context<'_>, drop: &DropStmt, table: &QName) -> bool {
-    let catalog = context.catalog;
-    drop.missing_ok && catalog.has_history && !catalog.blind && catalog.relation(table).is_none()
-}
-
 fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     let NodeEnum::DropStmt(drop) = context.node else { return };
     if drop.remove_type() != ObjectType::ObjectTable {
@@ -45,7 +38,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         let born_here = context.relation(&table).is_some_and(|relation| relation.born.is_some());
         // A DOWN that drops what its UP created is `down-destroys-new-data`'s to say.
         let undoes = context.direction == Direction::Down && born_here;
-        if !context.is_live(&table) || undoes || is_no_op(context, drop, &table) {
+        if !context.is_live(&table) || undoes {
             continue;
         }
         let message = format!("drops table `{table}` with all its rows; code that still reads it fails");

@@ -6,6 +6,7 @@ use crate::{
     schema::{Nesting, RelationKind},
     sql::ast::{
         AlterTableType, DiscardMode, Name, NodeEnum, ObjectType, PartitionCmd, ReindexObjectType as Kind,
+        TransactionStmtKind,
     },
 };
 
@@ -44,12 +45,14 @@ pub(super) static RULE: Rule = Rule {
         "drop index concurrently if exists orders_note_idx;",
         "-- lockkeeper: transaction off\nbegin;\nvacuum public.orders;\ncommit;",
         "-- lockkeeper: transaction off\ndo $$ begin\n  create index concurrently orders_id_idx on public.orders (id);\nend $$;",
+        "do $$ begin\n  delete from public.orders where id = 1;\n  commit;\nend $$;",
     ],
     good: &[
         "-- lockkeeper: transaction off\ndrop index concurrently if exists orders_id_idx;\ncreate index concurrently orders_id_idx on public.orders (id);",
         "refresh materialized view concurrently app.totals;",
         "analyze public.orders;",
         "-- lockkeeper: transaction off\nvacuum public.orders;",
+        "-- lockkeeper: transaction off\ndo $$ begin\n  delete from public.orders where id = 1;\n  commit;\nend $$;",
     ],
     checks: &[Check::Statement(check)],
     ..Rule::BLANK
@@ -65,7 +68,8 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     } else {
         "the transaction of a file that does not say `transaction off`"
     };
-    let report = sink.report(format!("runs `{what}` inside {place}, where Postgres refuses it (25001)"));
+    let code = if matches!(context.node, NodeEnum::TransactionStmt(_)) { "2D000" } else { "25001" };
+    let report = sink.report(format!("runs `{what}` inside {place}, where Postgres refuses it ({code})"));
     if nested {
         return;
     }
@@ -86,6 +90,12 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
 /// Our own runner takes such a statement out of the transaction by itself. A file that does not
 /// say so is still wrong: it loses its all-or-nothing without a word, and any other runner fails.
 pub(super) fn fails(context: &Context<'_>) -> Option<&'static str> {
+    // A block that stands alone may end its transaction, which is its own.
+    if let NodeEnum::TransactionStmt(end) = context.node {
+        let fails = context.unit.nesting != Nesting::Top && context.in_transaction();
+        let back = end.kind() == TransactionStmtKind::TransStmtRollback;
+        return fails.then_some(if back { "ROLLBACK" } else { "COMMIT" });
+    }
     let off = context.migration.transaction_off_in(context.direction);
     let inside = context.unit.nesting != Nesting::Top || context.session.transaction.explicit || !off;
     if inside { refused(context) } else { None }

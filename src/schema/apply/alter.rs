@@ -23,7 +23,8 @@ impl Change<'_> {
             ObjectType::ObjectType => self.catalog.resolve_type(&Name::of(range), self.session),
             _ => self.resolve(range),
         };
-        if alter.missing_ok && self.guarded && !self.catalog.relations.contains_key(&table) {
+        let absent = !self.catalog.relations.contains_key(&table);
+        if alter.missing_ok && absent && (self.guarded || self.catalog.never_made(&table)) {
             return;
         }
         if self.relation(&table).is_none() {

@@ -5,7 +5,7 @@
 
 mod plpgsql;
 
-use super::{Catalog, Nesting, Routine, RoutineKind, Session};
+use super::{Catalog, Nesting, Routine, RoutineKind, Session, Transaction};
 use crate::sql::{
     self,
     ast::{self, AExprKind, DoStmt, Name, Node, NodeEnum, a_const},
@@ -15,7 +15,13 @@ use crate::sql::{
 #[derive(Debug, Clone)]
 pub(crate) enum Body {
     /// A statement that runs (or may run).
-    Statement { node: Box<NodeEnum>, nesting: Nesting, text: String },
+    Statement {
+        node: Box<NodeEnum>,
+        nesting: Nesting,
+        text: String,
+        /// The search path that a routine sets for its own body.
+        path: Option<Vec<String>>,
+    },
     /// Something that cannot be read, and why: dynamic SQL, an unknown language.
     Opaque(String),
 }
@@ -25,7 +31,7 @@ const DEPTH: usize = 4;
 
 /// The statements inside a DO block, or inside a routine that the statement calls.
 pub(crate) fn bodies(node: &NodeEnum, text: &str, catalog: &Catalog, session: &Session) -> Vec<Body> {
-    let mut reader = Reader { catalog, session, depth: 0, caught: false, found: Vec::new() };
+    let mut reader = Reader { catalog, session, path: None, depth: 0, caught: false, found: Vec::new() };
     match node {
         NodeEnum::DoStmt(block) => reader.block(block, text),
         _ => reader.called(node, false),
@@ -36,6 +42,7 @@ pub(crate) fn bodies(node: &NodeEnum, text: &str, catalog: &Catalog, session: &S
 struct Reader<'a> {
     catalog: &'a Catalog,
     session: &'a Session,
+    path: Option<Vec<String>>,
     depth: usize,
     /// Whether a block around goes on where a privilege is missing.
     caught: bool,
@@ -76,6 +83,7 @@ impl Reader<'_> {
                         node: Box::new(node),
                         nesting: Nesting::Body { conditional, caught: self.caught },
                         text: text.trim().to_owned(),
+                        path: self.path.clone(),
                     });
                 }
             }
@@ -155,6 +163,24 @@ impl Reader<'_> {
     }
 
     fn routine(&mut self, routine: &Routine, conditional: bool) {
+        let path = routine.settings.get("search_path").filter(|path| *path != "from current");
+        let Some(path) = path else { return self.body_of(routine, conditional) };
+        let mut session = Session::new(Transaction::default());
+        let schemas = path.split(", ").filter(|schema| !schema.is_empty() && *schema != "$user");
+        session.search_path = schemas.map(str::to_owned).collect();
+        let mut inner = Reader {
+            catalog: self.catalog,
+            path: Some(session.search_path.clone()),
+            session: &session,
+            depth: self.depth,
+            caught: self.caught,
+            found: std::mem::take(&mut self.found),
+        };
+        inner.body_of(routine, conditional);
+        self.found = inner.found;
+    }
+
+    fn body_of(&mut self, routine: &Routine, conditional: bool) {
         let Some(body) = &routine.body else { return };
         match routine.language.as_str() {
             "sql" => self.sql(body, conditional),
@@ -238,6 +264,26 @@ mod tests {
             })
             .collect();
         assert_eq!(found.join(" | "), expected, "{statement}");
+    }
+
+    #[test]
+    fn the_end_of_a_transaction_is_a_statement_too() {
+        check(
+            "create procedure p() language plpgsql as $$ begin commit; rollback; end $$;",
+            "call p()",
+            "COMMIT | ROLLBACK",
+        );
+    }
+
+    #[test]
+    fn a_routine_reads_names_along_its_own_path() {
+        let (catalog, session) = model(
+            "create function f() returns void language sql set search_path = app, '' as 'create table t (a int)';",
+        );
+        let node = sql::parse("select f()").unwrap().remove(0).node.unwrap();
+        let found = bodies(&node, "", &catalog, &session);
+        let Some(Body::Statement { path, .. }) = found.first() else { panic!("{found:?}") };
+        assert_eq!(path.as_deref(), Some(["app".to_owned()].as_slice()));
     }
 
     #[test]

@@ -91,6 +91,8 @@ impl Reader<'_> {
                 self.condition(&fields["expr"], conditional);
                 self.statements(&fields["body"], true);
             }
+            "PLpgSQL_stmt_commit" => self.sql("COMMIT", conditional),
+            "PLpgSQL_stmt_rollback" => self.sql("ROLLBACK", conditional),
             "PLpgSQL_stmt_dynexecute" => self.execute(&fields["query"], conditional),
             "PLpgSQL_stmt_dynfors" => {
                 self.execute(&fields["query"], conditional);

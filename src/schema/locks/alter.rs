@@ -19,6 +19,9 @@ impl Claims<'_> {
             return;
         }
         let table = self.resolve(range);
+        if alter.missing_ok && self.catalog.never_made(&table) {
+            return;
+        }
         for command in alter.cmds.iter().filter_map(|node| match node.node.as_ref()? {
             NodeEnum::AlterTableCmd(command) => Some(&**command),
             _ => None,

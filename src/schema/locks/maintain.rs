@@ -18,7 +18,8 @@ impl Claims<'_> {
                 | O::ObjectView
                 | O::ObjectMatview
                 | O::ObjectSequence => {
-                    if let Some(name) = self.resolve_name(object) {
+                    let name = self.resolve_name(object);
+                    if let Some(name) = name.filter(|it| !(drop.missing_ok && self.catalog.never_made(it))) {
                         self.drop_relation(&name, cascade);
                     }
                 }
