@@ -6,7 +6,7 @@ use crate::{
     finding::{Category, Severity},
     rules::{ChangeContext, Check, Rule, Sink, names},
     schema::{Relation, Routine, Session, Transaction, Unit},
-    sql::ast::{Name, NodeEnum, ObjectType},
+    sql::ast::{self, Name, NodeEnum, ObjectType},
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -58,7 +58,8 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
                 })
             };
             let later = index + 1 + context.rest_of_transaction(index).len();
-            let born_here = made(0..index);
+            // CREATE OR REPLACE makes nothing new of what was there.
+            let born_here = made(0..index) && !(is_routine(kind) && was_there(&unit.node, &name, context));
             let made_again = made(index + 1..later);
             if born_here
                 || made_again
@@ -146,6 +147,31 @@ fn is_idle_trigger_function(kind: ObjectType, name: &Name, context: &ChangeConte
                             || !drops_trigger(context, &relation.name.name, &trigger.name))
                 })
         })
+}
+
+fn is_routine(kind: ObjectType) -> bool {
+    use ObjectType as T;
+    matches!(kind, T::ObjectFunction | T::ObjectProcedure | T::ObjectAggregate | T::ObjectRoutine)
+}
+
+/// Whether the change found a routine of that name and as many arguments.
+fn was_there(node: &NodeEnum, name: &Name, context: &ChangeContext<'_>) -> bool {
+    let NodeEnum::DropStmt(drop) = node else { return false };
+    let given = drop.objects.iter().find_map(|object| match &object.node {
+        Some(NodeEnum::ObjectWithArgs(object))
+            if ast::strings(&object.objname).last() == Some(&name.name) =>
+        {
+            Some(object)
+        }
+        _ => None,
+    });
+    context.before.routines.iter().any(|(routine, overloads)| {
+        routine.name == name.name
+            && name.schema.as_deref().is_none_or(|schema| schema == routine.schema)
+            && overloads.iter().any(|routine| {
+                given.is_some_and(|it| it.args_unspecified || it.objargs.len() == routine.arguments.len())
+            })
+    })
 }
 
 fn drops_trigger(context: &ChangeContext<'_>, table: &str, trigger: &str) -> bool {

@@ -108,14 +108,14 @@ fn predecessor<'a>(context: &ChangeContext<'a>, routine: &Routine) -> Option<&'a
     }
 }
 
-/// The roles to which the change grants something on it after it was made again: what they hold is meant.
+/// The roles of which the change says what they hold, after it was made again: that is meant.
 fn said(context: &ChangeContext<'_>, born: At, object: &QName) -> BTreeSet<String> {
     let later = |at: At| (at.file, at.statement) > (born.file, born.statement);
     let mut roles = BTreeSet::new();
     for unit in context.units.iter().filter(|unit| later(unit.at)) {
         let NodeEnum::GrantStmt(grant) = &unit.node else { continue };
         let name = |node: &ast::Node| ast::name(node).is_some_and(|name| name.name == object.name);
-        if grant.is_grant && grant.objects.iter().any(name) {
+        if grant.objects.iter().any(name) {
             roles.extend(grant.grantees.iter().filter_map(|node| match &node.node {
                 Some(NodeEnum::RoleSpec(role)) if role.roletype() == RoleSpecType::RolespecPublic => {
                     Some("PUBLIC".to_owned())
@@ -135,7 +135,7 @@ fn difference(before: &[Grant], after: &[Grant], said: &BTreeSet<String>) -> Vec
     let nothing = BTreeSet::new();
     let mut changes = Vec::new();
     // The owner may do everything anyhow; on Supabase that is `postgres`.
-    for role in roles.into_iter().filter(|role| *role != "postgres") {
+    for role in roles.into_iter().filter(|role| *role != "postgres" && !said.contains(*role)) {
         let had = before.get(role).unwrap_or(&nothing);
         let has = after.get(role).unwrap_or(&nothing);
         // There is one privilege on a routine, so EXECUTE is ALL.
@@ -147,7 +147,7 @@ fn difference(before: &[Grant], after: &[Grant], said: &BTreeSet<String>) -> Vec
             let all = some.contains(&"all");
             (!some.is_empty()).then(|| if all { "ALL".into() } else { some.join(", ").to_uppercase() })
         };
-        if let Some(gains) = missing(has, had).filter(|_| !said.contains(role)) {
+        if let Some(gains) = missing(has, had) {
             changes.push(format!("`{role}` gains {gains}"));
         }
         if let Some(loses) = missing(had, has) {

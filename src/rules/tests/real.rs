@@ -177,3 +177,20 @@ fn advice_fits_what_the_statement_makes() {
     let gap = "drop index app.orders_note_idx;\n-- next file\ncreate index orders_note_code_idx on app.orders (note, code);";
     assert!(texts("replace-index-gap", TABLES, gap).contains("before statement 1 of `"));
 }
+
+#[test]
+fn replacing_a_function_does_not_hide_its_drop() {
+    let given =
+        "create function app.n(a bigint) returns bigint language sql set search_path = '' as 'select a';";
+    let replaced = "create or replace function app.n(a bigint) returns bigint language sql set search_path = '' as 'select a + 1';";
+    let drop = "drop function app.n(bigint);";
+    let dropped = |change: &str| {
+        told(given, change).into_iter().filter(|line| line.contains("drop-object")).collect::<Vec<_>>()
+    };
+    assert_eq!(dropped(&format!("{replaced}\n{drop}")), ["warning drop-object@2"]);
+    // An overload of the change's own, and one that was dropped before.
+    let overload =
+        "create function app.n() returns bigint language sql set search_path = '' as 'select 1::bigint';";
+    assert_eq!(dropped(&format!("{overload}\ndrop function app.n();")), [""; 0]);
+    assert_eq!(dropped(&format!("{drop}\n{replaced}\n{drop}")).len(), 1);
+}
