@@ -22,6 +22,7 @@ mod judge;
 mod levels;
 mod lookup;
 mod names;
+mod narrower;
 mod outside;
 pub(crate) mod page;
 mod precedence;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     finding::{Category, Direction, Severity},
-    rules::{ChangeContext, Check, Context, Rule, Sink, access},
+    rules::{ChangeContext, Check, Context, Rule, Sink, access, narrower},
     schema::{QName, Session, Transaction, Unit},
     sql::ast::{
         self, GrantRoleStmt, GrantStmt, GrantTargetType, Node, NodeEnum, ObjectType, RangeVar, RoleSpecType,
@@ -69,7 +69,12 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         _ => None,
     };
     if let Some(message) = found {
-        sink.report(message);
+        let report = sink.report(message);
+        if let NodeEnum::GrantStmt(grant) = context.node
+            && let Some(better) = narrower::grant(context, grant)
+        {
+            report.suggest(better);
+        }
     }
 }
 
@@ -109,8 +114,15 @@ fn verb_by_verb(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
         let verbs: Vec<&str> = run.iter().map(|(_, verb)| verb.as_str()).collect();
         for (unit, verb) in &run[..if whole { 1 } else { run.len() }] {
             let said = if whole { verbs.join(", ") } else { verb.clone() };
-            sink.report_at(unit.at, unit.span.clone(), format!("grants {said} on `{table}` to `anon`"))
+            let signed_in = verbs.iter().filter(|verb| ["INSERT", "UPDATE", "DELETE"].contains(verb));
+            let signed_in: Vec<&str> = signed_in.copied().collect();
+            let report = sink
+                .report_at(unit.at, unit.span.clone(), format!("grants {said} on `{table}` to `anon`"))
                 .on(&table);
+            if !signed_in.is_empty() {
+                let verbs = signed_in.join(", ");
+                report.suggest(format!("GRANT {verbs} ON {} TO authenticated;", table.sql()));
+            }
         }
     }
 }

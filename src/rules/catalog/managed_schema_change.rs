@@ -2,9 +2,12 @@
 
 use crate::{
     finding::{Category, Severity},
-    rules::{Check, Context, Rule, Sink, access, dml, names},
+    rules::{Check, Context, Rule, Sink, access, common, dml, names},
     schema::{Nesting, QName},
-    sql::ast::{self, Name, NodeEnum, ObjectType, RangeVar, strings},
+    sql::{
+        self,
+        ast::{self, Name, NodeEnum, ObjectType, RangeVar, strings},
+    },
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -78,10 +81,14 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
             .on(&name)
             .severity(Severity::Warning);
         } else {
-            sink.report(format!(
-                "{verb} `{name}`, which belongs to the platform: it fails there with 42501, or breaks with an upgrade"
-            ))
-            .on(&name);
+            let report = sink
+                .report(format!(
+                    "{verb} `{name}`, which belongs to the platform: it fails there with 42501, or breaks with an upgrade"
+                ))
+                .on(&name);
+            if let Some(own) = in_own_schema(context).or_else(|| beside_users(context, &name)) {
+                report.suggest(own);
+            }
         }
     }
     policies(context, sink);
@@ -173,6 +180,68 @@ fn structure(context: &Context<'_>) -> Vec<(&'static str, QName)> {
         }
         _ => Vec::new(),
     }
+}
+
+/// A schema of the project that the API does not show, and what makes it where there is none.
+fn own_schema(context: &Context<'_>) -> (String, &'static str) {
+    let own = context.catalog.schemas.keys().find(|schema| {
+        !access::MANAGED.contains(&schema.as_str())
+            && !context.is_exposed(schema)
+            && !matches!(schema.as_str(), "public" | "extensions" | "graphql_public" | "information_schema")
+            && !schema.starts_with("pg")
+    });
+    match own {
+        Some(schema) => (schema.clone(), ""),
+        None => ("private".into(), "CREATE SCHEMA IF NOT EXISTS private;\n"),
+    }
+}
+
+/// What the statement creates, in a schema of the project's own.
+fn in_own_schema(context: &Context<'_>) -> Option<String> {
+    let (schema, first) = own_schema(context);
+    let mut node = context.node.clone();
+    let range = match &mut node {
+        NodeEnum::CreateStmt(create) => create.relation.as_mut(),
+        NodeEnum::ViewStmt(create) => create.view.as_mut(),
+        NodeEnum::CreateTableAsStmt(create) => create.into.as_mut().and_then(|into| into.rel.as_mut()),
+        NodeEnum::CreateSeqStmt(create) => create.sequence.as_mut(),
+        _ => None,
+    };
+    if let Some(range) = range {
+        range.schemaname.clone_from(&schema);
+    } else {
+        let parts = match &mut node {
+            NodeEnum::CreateFunctionStmt(create) => &mut create.funcname,
+            NodeEnum::CreateEnumStmt(create) => &mut create.type_name,
+            NodeEnum::CreateDomainStmt(create) => &mut create.domainname,
+            _ => return None,
+        };
+        let name = parts.pop()?;
+        *parts = vec![ast::string_node(&schema), name];
+    }
+    Some(format!("{first}{};", sql::deparse(&node)?))
+}
+
+/// A table beside `auth.users` for the columns that the statement adds to it.
+fn beside_users(context: &Context<'_>, table: &QName) -> Option<String> {
+    if (table.schema.as_str(), table.name.as_str()) != ("auth", "users") {
+        return None;
+    }
+    let (_, commands) = context.alter_table()?;
+    let columns: Vec<String> = commands
+        .iter()
+        .map(|command| {
+            let column = common::added_column(command)?;
+            let ty = sql::type_text(column.type_name.as_ref()?)?;
+            Some(format!("{} {ty}", sql::ident(&column.colname)))
+        })
+        .collect::<Option<_>>()?;
+    let (schema, first) = own_schema(context);
+    Some(format!(
+        "{first}CREATE TABLE {} (user_id uuid PRIMARY KEY REFERENCES auth.users (id) ON DELETE CASCADE, {});",
+        sql::qualified(&schema, "users"),
+        columns.join(", ")
+    ))
 }
 
 /// The relation or routine that a comment is about; of a column, trigger or policy, its table.

@@ -3,7 +3,10 @@
 use crate::{
     finding::{Category, Direction, Severity},
     rules::{Check, Context, Rule, Sink, access},
-    sql::ast::{AlterTableType, DefElem, Node, NodeEnum, RoleSpec, RoleSpecType},
+    sql::{
+        self,
+        ast::{AlterTableType, DefElem, Node, NodeEnum, RoleSpec, RoleSpecType},
+    },
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -68,10 +71,18 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         return;
     }
     match context.node {
-        NodeEnum::CreateRoleStmt(create) => attributes(&create.role, &create.options, "creates", sink),
+        NodeEnum::CreateRoleStmt(create) => {
+            let mut weaker = create.clone();
+            weaker.options.retain(|option| powers(std::slice::from_ref(option)).is_empty());
+            let weaker = NodeEnum::CreateRoleStmt(weaker);
+            attributes(&create.role, &create.options, ("creates", Some(weaker)), sink);
+        }
         NodeEnum::AlterRoleStmt(alter) => {
             let role = alter.role.as_ref().map(name).unwrap_or_default();
-            attributes(&role, &alter.options, "alters", sink);
+            let mut weaker = alter.clone();
+            weaker.options.retain(|option| powers(std::slice::from_ref(option)).is_empty());
+            let weaker = (!weaker.options.is_empty()).then_some(NodeEnum::AlterRoleStmt(weaker));
+            attributes(&role, &alter.options, ("alters", weaker), sink);
         }
         NodeEnum::GrantRoleStmt(grant) if grant.is_grant => {
             let given: Vec<String> = roles(&grant.granted_roles)
@@ -88,14 +99,29 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
                 ));
             }
         }
-        NodeEnum::AlterOwnerStmt(alter) => owner(alter.newowner.as_ref(), sink),
-        NodeEnum::ReassignOwnedStmt(reassign) => owner(reassign.newrole.as_ref(), sink),
+        NodeEnum::AlterOwnerStmt(alter) => {
+            let mut ours = alter.clone();
+            to_postgres(ours.newowner.as_mut());
+            owner(alter.newowner.as_ref(), &NodeEnum::AlterOwnerStmt(ours), sink);
+        }
+        NodeEnum::ReassignOwnedStmt(reassign) => {
+            let mut ours = reassign.clone();
+            to_postgres(ours.newrole.as_mut());
+            owner(reassign.newrole.as_ref(), &NodeEnum::ReassignOwnedStmt(ours), sink);
+        }
         NodeEnum::AlterTableStmt(alter) => {
+            let mut ours = alter.clone();
+            for node in &mut ours.cmds {
+                if let Some(NodeEnum::AlterTableCmd(command)) = &mut node.node {
+                    to_postgres(command.newowner.as_mut());
+                }
+            }
+            let ours = NodeEnum::AlterTableStmt(ours);
             for node in &alter.cmds {
                 if let Some(NodeEnum::AlterTableCmd(command)) = &node.node
                     && command.subtype() == AlterTableType::AtChangeOwner
                 {
-                    owner(command.newowner.as_ref(), sink);
+                    owner(command.newowner.as_ref(), &ours, sink);
                 }
             }
         }
@@ -125,18 +151,38 @@ fn is_trusted(role: &str) -> bool {
     matches!(role, "postgres" | "authenticator" | "the current role") || role.starts_with("supabase_")
 }
 
-fn attributes(role: &str, options: &[Node], verb: &str, sink: &mut Sink<'_>) {
-    let gained: Vec<&str> = options
-        .iter()
-        .filter_map(|node| match &node.node {
-            Some(NodeEnum::DefElem(option)) => power(option),
-            _ => None,
-        })
-        .collect();
+/// `weaker`: the statement without what the rule speaks of, where something is left of it.
+fn attributes(role: &str, options: &[Node], (verb, weaker): (&str, Option<NodeEnum>), sink: &mut Sink<'_>) {
+    let gained = powers(options);
     if gained.is_empty() {
         return;
     }
-    sink.report(format!("{verb} role `{role}` with {}", gained.join(", "))).object(role);
+    let report = sink.report(format!("{verb} role `{role}` with {}", gained.join(", "))).object(role);
+    if let Some(text) = weaker.and_then(|weaker| sql::deparse(&weaker)) {
+        let password = match gained.contains(&PASSWORD) {
+            true => format!("\n-- and outside of any file, in psql:\n-- \\password {}", sql::ident(role)),
+            false => String::new(),
+        };
+        report.suggest(format!("{text};{password}"));
+    }
+}
+
+fn powers(options: &[Node]) -> Vec<&'static str> {
+    let power = |node: &Node| match &node.node {
+        Some(NodeEnum::DefElem(option)) => power(option),
+        _ => None,
+    };
+    options.iter().filter_map(power).collect()
+}
+
+/// Said in the message in place of the option, whose text is the secret.
+const PASSWORD: &str = "a password that stands in the file";
+
+fn to_postgres(role: Option<&mut RoleSpec>) {
+    if let Some(role) = role {
+        role.set_roletype(RoleSpecType::RolespecCstring);
+        role.rolename = "postgres".into();
+    }
 }
 
 fn power(option: &DefElem) -> Option<&'static str> {
@@ -151,18 +197,23 @@ fn power(option: &DefElem) -> Option<&'static str> {
         "bypassrls" if on => Some("BYPASSRLS"),
         "createrole" if on => Some("CREATEROLE"),
         "isreplication" if on => Some("REPLICATION"),
-        "password" if on => Some("a password that stands in the file"),
+        "password" if on => Some(PASSWORD),
         _ => None,
     }
 }
 
-fn owner(role: Option<&RoleSpec>, sink: &mut Sink<'_>) {
+/// `ours`: the same for `postgres`.
+fn owner(role: Option<&RoleSpec>, ours: &NodeEnum, sink: &mut Sink<'_>) {
     let Some(role) = role.map(name) else { return };
     // `postgres` owns what migrations make; dumps say so of every object.
     if role != "postgres" && POWERFUL.contains(&role.as_str()) {
-        sink.report(format!(
-            "gives an object to `{role}`: what runs with its owner's rights runs as `{role}`"
-        ))
-        .object(role);
+        let report = sink
+            .report(format!(
+                "gives an object to `{role}`: what runs with its owner's rights runs as `{role}`"
+            ))
+            .object(role);
+        if let Some(text) = sql::deparse(ours) {
+            report.suggest(format!("{text};"));
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The proof of the rules: their own examples, the sample cases, the locks they claim, their pages.
 
+mod advice;
 mod cases;
 mod claims;
 mod edits;

@@ -1,0 +1,85 @@
+//! What a finding says to write instead is SQL, with the names of its statement.
+
+use super::{ALL, Example};
+
+fn suggestion(rule: &str, change: &str) -> String {
+    const GIVEN: &str = "create table public.docs (id bigint primary key, label text);
+        alter table public.docs enable row level security;
+        create table public.notes (id bigint primary key);
+        alter table public.notes enable row level security;
+        create function public.total(acc bigint) returns bigint language sql set search_path = '' as 'select acc';";
+    let mut example = Example::read(ALL[0], change);
+    example.history = vec![("20250101000000_given.sql".into(), GIVEN.into())];
+    let findings = example.judge().findings;
+    let found = findings.iter().find(|finding| finding.rule == rule);
+    let found = found.unwrap_or_else(|| panic!("{rule} is silent on {change}: {findings:?}"));
+    found.suggestion.clone().unwrap_or_default()
+}
+
+#[test]
+fn a_grant_is_made_narrower() {
+    let narrow = |change: &str| suggestion("broad-grant", change);
+    assert_eq!(narrow("grant select on docs to public;"), "GRANT SELECT ON public.docs TO authenticated;");
+    assert_eq!(
+        narrow("grant all on public.docs to anon, authenticated;"),
+        "GRANT SELECT ON public.docs TO anon;\nGRANT SELECT, INSERT, UPDATE, DELETE ON public.docs TO authenticated;"
+    );
+    assert_eq!(
+        narrow("grant select, insert on public.docs to anon;"),
+        "GRANT SELECT ON public.docs TO anon;\nGRANT SELECT, INSERT ON public.docs TO authenticated;"
+    );
+    assert_eq!(
+        narrow("grant update on public.docs to anon;"),
+        "GRANT UPDATE ON public.docs TO authenticated;"
+    );
+    assert_eq!(
+        narrow("grant select on all tables in schema public to authenticated;"),
+        "GRANT SELECT ON public.docs, public.notes TO authenticated;"
+    );
+    assert_eq!(
+        narrow("grant select on public.docs to authenticated with grant option;"),
+        "GRANT SELECT ON public.docs TO authenticated;"
+    );
+    assert_eq!(
+        narrow("grant execute on function public.total(bigint) to public;"),
+        "GRANT execute ON FUNCTION public.total(bigint) TO authenticated;"
+    );
+    assert_eq!(narrow("grant all on schema public to anon;"), "GRANT USAGE ON SCHEMA public TO anon;");
+}
+
+#[test]
+fn a_role_is_made_without_its_powers() {
+    let weaker = |change: &str| suggestion("role-attribute-change", change);
+    assert_eq!(weaker("create role boss superuser createdb;"), "CREATE ROLE boss WITH CREATEDB;");
+    assert_eq!(
+        weaker("create user app login password 'correct horse';"),
+        "CREATE USER app WITH LOGIN;\n-- and outside of any file, in psql:\n-- \\password app"
+    );
+    assert_eq!(
+        weaker("alter role app_reader bypassrls connection limit 5;"),
+        "ALTER ROLE app_reader WITH CONNECTION LIMIT 5;"
+    );
+    assert_eq!(weaker("alter table docs owner to supabase_admin;"), "ALTER TABLE docs OWNER TO postgres;");
+    assert_eq!(
+        weaker("alter function public.total(bigint) owner to service_role;"),
+        "ALTER FUNCTION public.total(bigint) OWNER TO postgres;"
+    );
+}
+
+#[test]
+fn what_would_stand_among_the_platforms_stands_in_a_schema_of_ones_own() {
+    let own = |change: &str| suggestion("managed-schema-change", change);
+    assert_eq!(
+        own("create table auth.extra (id uuid primary key);"),
+        "CREATE SCHEMA IF NOT EXISTS private;\nCREATE TABLE private.extra (id uuid PRIMARY KEY);"
+    );
+    assert_eq!(
+        own("alter table auth.users add column nick text, add column age int;"),
+        "CREATE SCHEMA IF NOT EXISTS private;\nCREATE TABLE private.users (user_id uuid PRIMARY KEY REFERENCES \
+         auth.users (id) ON DELETE CASCADE, nick text, age int);"
+    );
+    assert_eq!(
+        own("create schema app;\ncreate type storage.kind as enum ('a');"),
+        "CREATE TYPE app.kind AS ENUM ('a');"
+    );
+}
