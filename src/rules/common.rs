@@ -6,8 +6,9 @@ use std::rc::Rc;
 
 use crate::{
     lock::LockMode,
+    migration::Section,
     rules::Context,
-    schema::{Index, IndexColumn, QName, Relation, RelationKind, TypeKind},
+    schema::{Body, Index, IndexColumn, Nesting, QName, Relation, RelationKind, TypeKind, bodies},
     sql::{
         self,
         ast::{
@@ -240,7 +241,7 @@ pub(crate) fn rest_of_transaction(context: &Context<'_>, table: Option<&QName>) 
         return Vec::new();
     }
     let Some(section) = context.migration.section(context.direction) else { return Vec::new() };
-    let mut rest = Vec::new();
+    let mut rest = rest_of_block(context, section);
     let pieces = section.cut.statements().enumerate().skip(context.at().statement).take(FARTHEST);
     for (number, piece) in pieces {
         let text = &section.sql[piece.body.clone()];
@@ -253,9 +254,34 @@ pub(crate) fn rest_of_transaction(context: &Context<'_>, table: Option<&QName>) 
                 return rest;
             }
             rest.push(Rc::clone(node));
+            if matches!(**node, NodeEnum::DoStmt(_)) {
+                rest.extend(inside(context, node, text));
+            }
         }
     }
     rest
+}
+
+/// What follows in the DO block or routine that the statement stands in.
+fn rest_of_block(context: &Context<'_>, section: &Section) -> Vec<Rc<NodeEnum>> {
+    if context.unit.nesting == Nesting::Top {
+        return Vec::new();
+    }
+    let number = context.at().statement.saturating_sub(1);
+    let Some(piece) = section.cut.statements().nth(number) else { return Vec::new() };
+    let text = &section.sql[piece.body.clone()];
+    let around = context.later.parsed(number, text);
+    let all = around.iter().flat_map(|node| inside(context, node, text));
+    all.skip_while(|node| **node != *context.node).skip(1).collect()
+}
+
+fn inside(context: &Context<'_>, node: &NodeEnum, text: &str) -> Vec<Rc<NodeEnum>> {
+    let found = bodies(node, text, context.catalog, context.session).into_iter();
+    let nodes = found.filter_map(|body| match body {
+        Body::Statement { node, .. } => Some(Rc::new(*node)),
+        Body::Opaque(_) => None,
+    });
+    nodes.collect()
 }
 
 /// Whether a name may stand in a text, in whatever case; escaped as `U&"…"` it may be anything.

@@ -84,6 +84,14 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         );
         match change {
             TypeChange::None | TypeChange::NoRewrite => {}
+            TypeChange::Rewrite if from == to => {
+                sink.report(format!(
+                    "the USING of `{name}` is computed for every row: `{table}` is rewritten under ACCESS EXCLUSIVE, and \
+                     every read and write of it waits"
+                ))
+                .object(object)
+                .help("The type stays: change the values by an UPDATE instead, in batches (`-- lockkeeper: backfill …`).");
+            }
             TypeChange::Rewrite => {
                 let was = if from.is_unknown() { String::new() } else { format!(" from {from}") };
                 sink.report(format!(

@@ -79,8 +79,15 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
                 ObjectType::ObjectExtension => "everything that it provides goes with it",
                 _ => "code that still uses it fails",
             };
-            sink.report_at(unit.at, unit.span.clone(), format!("drops {what} {object}; {loss}"))
+            let report = sink
+                .report_at(unit.at, unit.span.clone(), format!("drops {what} {object}; {loss}"))
                 .object(&name);
+            if kind == ObjectType::ObjectTrigger {
+                report.help(
+                    "Where another takes its place, use CREATE OR REPLACE TRIGGER; else make sure that nothing relies on \
+                     what it did.",
+                );
+            }
         }
     }
 }

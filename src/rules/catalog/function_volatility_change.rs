@@ -3,6 +3,7 @@
 use crate::{
     finding::{Category, Severity},
     rules::{ChangeContext, Check, Rule, Sink},
+    sql::ast::NodeEnum,
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -40,7 +41,12 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             let report = sink
                 .report_at(unit.at, unit.span.clone(), format!("`{name}` was {before} and becomes {after}"))
                 .on(name);
-            if rank(new.volatility) > rank(old.volatility) {
+            if new.volatility == 'v' && created(&unit.node) {
+                report.help(format!(
+                    "CREATE OR REPLACE takes VOLATILE where nothing is said: write {before} again if it still is. Where an \
+                     index or a generated column needs that, give the changed function a new name."
+                ));
+            } else if rank(new.volatility) > rank(old.volatility) {
                 report.help(format!(
                     "Make sure that the body keeps that promise: a function that is {after} writes nothing, and \
                      Postgres may call it once for many rows."
@@ -48,6 +54,10 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             }
         }
     }
+}
+
+fn created(node: &NodeEnum) -> bool {
+    matches!(node, NodeEnum::CreateFunctionStmt(_))
 }
 
 /// How much a function promises.

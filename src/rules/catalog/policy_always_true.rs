@@ -69,7 +69,11 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
         }
         let owner = OWNERS.iter().find(|name| changed.table.column(name).is_some());
         if let Some(owner) = owner {
-            report.suggest(format!("{} {clause} ({owner} = (SELECT auth.uid()));", changed.alter()));
+            let condition = format!("({owner} = (SELECT auth.uid()))");
+            // A WITH CHECK that is always true as well would let the row be given away.
+            let open_too = clause == "USING" && policy.with_check.is_some();
+            let also = if open_too { format!(" WITH CHECK {condition}") } else { String::new() };
+            report.suggest(format!("{} {clause} {condition}{also};", changed.alter()));
         }
     }
 }

@@ -91,7 +91,15 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
                         "publication `{name}` streams rows of {} to its subscribers from now on",
                         access::in_words(&tables)
                     );
-                    sink.report(message).object(name);
+                    let report = sink.report(message).object(name);
+                    if name == "supabase_realtime" {
+                        report.help(
+                            "Realtime sends a row to those whom the table's SELECT policies show it: check them. A \
+                             DELETE is sent to all, with the primary key of the row.",
+                        );
+                    } else {
+                        report.help("Make sure that whoever subscribes may see every column.");
+                    }
                 }
             }
         }

@@ -194,6 +194,7 @@ fn definer_lost(context: &ChangeContext<'_>, sink: &mut Sink<'_>, routine: &Rout
         );
         access::say(context, sink, at, message)
             .object(&routine.name)
+            .help("Write SECURITY DEFINER again, or SECURITY INVOKER where that is meant.")
             .suggest(format!("ALTER {} {signature} SECURITY DEFINER;", access::kind_of(routine)));
     }
 }

@@ -194,3 +194,46 @@ fn replacing_a_function_does_not_hide_its_drop() {
     assert_eq!(dropped(&format!("{overload}\ndrop function app.n();")), [""; 0]);
     assert_eq!(dropped(&format!("{drop}\n{replaced}\n{drop}")).len(), 1);
 }
+
+#[test]
+fn what_follows_in_a_block_is_seen() {
+    let given = "create table app.b (id bigint primary key, n int not null constraint b_n_check check (n > 0), m int);";
+    let drop = "alter table app.b drop constraint if exists b_n_check;";
+    let add = "alter table app.b add constraint b_n_check check (n > 0 and n = m);";
+    let alarms = |change: &str| {
+        told(given, change).into_iter().filter(|line| line.contains("drop-constraint")).count()
+    };
+    assert_eq!(alarms(&format!("do $$ begin {drop} {add} end $$;")), 0);
+    assert_eq!(alarms(&format!("{drop}\ndo $$ begin {add} end $$;")), 0);
+    assert_eq!(alarms(&format!("do $$ begin {add} {drop} end $$;")), 1);
+    assert_eq!(alarms(&format!("do $$ begin {drop} end $$;")), 1);
+}
+
+#[test]
+fn advice_is_not_what_was_just_done() {
+    let same = texts(
+        "column-type-rewrite",
+        TABLES,
+        "alter table app.orders alter column note type text using coalesce(note, '');",
+    );
+    assert!(same.contains("the USING of `note`") && !same.contains("change-type"), "{same}");
+    let open = "create table public.m (id bigint primary key, owner_id uuid);
+        alter table public.m enable row level security;
+        create policy p on public.m for update to authenticated using (true) with check (true);";
+    let told = texts("policy-always-true", "", open);
+    assert!(
+        told.contains("USING (owner_id = (SELECT auth.uid())) WITH CHECK (owner_id = (SELECT auth.uid()));"),
+        "{told}"
+    );
+    let lost =
+        "create or replace function app.d() returns int language sql set search_path = '' as 'select 2';";
+    let given = "create function app.d() returns int language sql stable security definer set search_path = '' as 'select 1';";
+    assert!(texts("recreate-resets-acl", given, lost).contains("Write SECURITY DEFINER again"));
+    assert!(texts("function-volatility-change", given, lost).contains("write STABLE again"));
+    let add = "alter publication supabase_realtime add table app.orders;";
+    assert!(texts("publication-change", TABLES, add).contains("SELECT policies"));
+    assert!(
+        texts("drop-object", TABLES, "drop trigger touch on app.orders;")
+            .contains("CREATE OR REPLACE TRIGGER")
+    );
+}
