@@ -2,7 +2,7 @@
 
 use crate::{
     rules::Context,
-    schema::{QName, Relation},
+    schema::{Nesting, QName, Relation},
     sql::ast::{AExprKind, BoolExprType, Name, Node, NodeEnum, RangeVar, SelectStmt, WithClause, strings},
 };
 
@@ -107,8 +107,8 @@ pub(crate) fn reads(node: &Node) -> Vec<Name> {
 /// Whether a condition picks single rows: a key of the table equals something that is not a column.
 pub(crate) fn picks_by_key(condition: Option<&Node>, table: &QName, context: &Context<'_>) -> bool {
     let Some(condition) = condition else { return false };
-    let keys = keys(context.relation(table));
-    picks(condition, &keys, &[])
+    let relation = context.relation(table);
+    picks(condition, &keys(relation), &Given { lists: &[], body: body_over(relation, context) })
 }
 
 /// As [`picks_by_key`] of a change's own condition, which may also take the key from a list of rows that
@@ -116,7 +116,28 @@ pub(crate) fn picks_by_key(condition: Option<&Node>, table: &QName, context: &Co
 pub(crate) fn changes_by_key(change: &Dml<'_>, table: &QName, context: &Context<'_>) -> bool {
     let Some(condition) = change.condition else { return false };
     let lists: Vec<String> = change.joins.iter().filter_map(list_of_rows).collect();
-    picks(condition, &keys(context.relation(table)), &lists)
+    let relation = context.relation(table);
+    let body = body_over(relation, context).filter(|_| change.joins.is_empty());
+    picks(condition, &keys(relation), &Given { lists: &lists, body })
+}
+
+/// What a condition may compare a key with.
+struct Given<'a> {
+    /// Aliases of rows that are written out.
+    lists: &'a [String],
+    /// Inside a body, the table: a bare name that is no column of it is a parameter or a variable.
+    body: Option<&'a Relation>,
+}
+
+impl Given<'_> {
+    fn is_variable(&self, path: &[String]) -> bool {
+        matches!((path, self.body), ([name], Some(table)) if table.column(name).is_none())
+    }
+}
+
+/// The table of a statement that stands in a body, where all its columns are known.
+fn body_over<'a>(table: Option<&'a Relation>, context: &Context<'_>) -> Option<&'a Relation> {
+    table.filter(|table| context.unit.nesting != Nesting::Top && table.columns_known)
 }
 
 /// The alias of rows written out in the statement.
@@ -158,22 +179,22 @@ fn keys(relation: Option<&Relation>) -> Vec<Vec<String>> {
     keys
 }
 
-fn picks(condition: &Node, keys: &[Vec<String>], lists: &[String]) -> bool {
+fn picks(condition: &Node, keys: &[Vec<String>], given: &Given<'_>) -> bool {
     if let Some(NodeEnum::BoolExpr(expression)) = &condition.node
         && expression.boolop() == BoolExprType::OrExpr
     {
-        return expression.args.iter().all(|branch| picks(branch, keys, lists));
+        return expression.args.iter().all(|branch| picks(branch, keys, given));
     }
     let mut fixed = Vec::new();
-    equalities(condition, lists, &mut fixed);
+    equalities(condition, given, &mut fixed);
     keys.iter().any(|key| !key.is_empty() && key.iter().all(|column| fixed.contains(column)))
 }
 
-/// The columns that a conjunction sets equal to something fixed, a column of such a list included.
-fn equalities(condition: &Node, lists: &[String], fixed: &mut Vec<String>) {
+/// The columns that a conjunction sets equal to something fixed, or given.
+fn equalities(condition: &Node, given: &Given<'_>, fixed: &mut Vec<String>) {
     match &condition.node {
         Some(NodeEnum::BoolExpr(expression)) if expression.boolop() == BoolExprType::AndExpr => {
-            expression.args.iter().for_each(|part| equalities(part, lists, fixed));
+            expression.args.iter().for_each(|part| equalities(part, given, fixed));
         }
         Some(NodeEnum::AExpr(expression)) => {
             let equals = strings(&expression.name).last().is_some_and(|operator| operator == "=");
@@ -183,7 +204,7 @@ fn equalities(condition: &Node, lists: &[String], fixed: &mut Vec<String>) {
             if !equals || !kind_fits {
                 return;
             }
-            match (column(left, lists), column(right, lists)) {
+            match (column(left, given), column(right, given)) {
                 (Some(name), None) => fixed.push(name),
                 (None, Some(name)) if kind == AExprKind::AexprOp => fixed.push(name),
                 _ => {}
@@ -193,14 +214,15 @@ fn equalities(condition: &Node, lists: &[String], fixed: &mut Vec<String>) {
     }
 }
 
-/// The column that an expression is, casts aside; none of those of `lists`.
-fn column(node: &Node, lists: &[String]) -> Option<String> {
+/// The column that an expression is, casts aside; none that is given.
+fn column(node: &Node, given: &Given<'_>) -> Option<String> {
     match node.node.as_ref()? {
         NodeEnum::ColumnRef(column) => match strings(&column.fields).as_slice() {
-            [list, _] if lists.contains(list) => None,
+            [list, _] if given.lists.contains(list) => None,
+            path if given.is_variable(path) => None,
             path => path.last().cloned(),
         },
-        NodeEnum::TypeCast(cast) => column(cast.arg.as_ref()?, lists),
+        NodeEnum::TypeCast(cast) => column(cast.arg.as_ref()?, given),
         _ => None,
     }
 }

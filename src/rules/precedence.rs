@@ -135,7 +135,7 @@ fn replaces(winner: &str, objects: &Objects<'_>, loser: &Finding) -> bool {
     }
     // What fails drops nothing either.
     FAILS.contains(&winner)
-        && (loser.rule == "drop-cascade"
+        && (matches!(loser.rule, "drop-cascade" | "slow-work-after-strong-lock")
             || matches!(loser.category, Category::Lock | Category::Rewrite)
             || loser.rule == "shadow-failure")
 }

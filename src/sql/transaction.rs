@@ -254,17 +254,24 @@ struct Labels<'a> {
     made: HashSet<String>,
     /// Of each literal, the last statement that holds it.
     last: HashMap<&'a str, usize>,
+    /// Of each item of an array literal, the same.
+    last_item: HashMap<&'a str, usize>,
 }
 
 impl<'a> Labels<'a> {
     fn new(texts: &'a [&'a str], nodes: &[Option<NodeEnum>]) -> Self {
-        let mut last = HashMap::new();
+        let (mut last, mut last_item) = (HashMap::new(), HashMap::new());
         if nodes.iter().any(|node| matches!(node, Some(NodeEnum::AlterEnumStmt(_)))) {
             for (number, text) in texts.iter().enumerate() {
-                last.extend(quoted(text).map(|literal| (literal, number)));
+                for literal in quoted(text) {
+                    last.insert(literal, number);
+                    let items = literal.strip_prefix("'{").and_then(|items| items.strip_suffix("}'"));
+                    let items = items.into_iter().flat_map(|items| items.split(','));
+                    last_item.extend(items.map(|item| (item.trim().trim_matches('"'), number)));
+                }
             }
         }
-        Self { texts, made: HashSet::new(), last }
+        Self { texts, made: HashSet::new(), last, last_item }
     }
 
     /// Takes the statements in their order.
@@ -283,6 +290,7 @@ impl<'a> Labels<'a> {
             true => self.texts[at + 1..].iter().any(|text| text.contains(&label)),
             false => self.last.get(label.as_str()).is_some_and(|last| *last > at),
         };
+        let used = used || self.last_item.get(alter.new_val.as_str()).is_some_and(|last| *last > at);
         (used && !self.made.contains(&type_name.name))
             .then(|| Outside::AddValue { type_name, label: alter.new_val.clone() })
     }
@@ -357,6 +365,8 @@ mod tests {
     fn a_new_enum_value_is_outside_only_when_used() {
         check("alter type mood add value 'ok'; insert into t values ('ok')", "oi");
         check("alter type mood add value 'ok'; insert into t values ('sad')", "ii");
+        check("alter type mood add value 'ok'; select '{sad, ok}'::mood[]", "oi");
+        check("alter type mood add value 'ok'; select '{sad}'::mood[]", "ii");
         check(
             "create type mood as enum (); alter type mood add value 'ok'; insert into t values ('ok')",
             "iii",

@@ -37,6 +37,7 @@ pub(super) static RULE: Rule = Rule {
     good: &[
         "create table app.t (id bigint primary key);\ndrop table app.t cascade;",
         "create type app.k as enum ('a');\ndrop type app.k cascade;",
+        "drop view if exists public.never_made cascade;",
     ],
     also: &["drop-column", "drop-object", "drop-table"],
     checks: &[Check::Statement(check)],
@@ -51,7 +52,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
                     kind,
                     ObjectType::ObjectTrigger | ObjectType::ObjectPolicy | ObjectType::ObjectRule
                 );
-                if !meaningless && existed(kind, &name, context) {
+                if !meaningless && existed(kind, &name, drop.missing_ok, context) {
                     let what = format!("{} `{name}`", names::kind_in_words(kind));
                     let found = match kind {
                         ObjectType::ObjectFunction | ObjectType::ObjectRoutine => triggers(&name, context),
@@ -196,36 +197,40 @@ fn relatives(name: &Name, context: &Context<'_>) -> Option<Vec<String>> {
     Some(keys.chain(views).collect())
 }
 
-/// Whether the object may have been there before the change.
-fn existed(kind: ObjectType, name: &Name, context: &Context<'_>) -> bool {
+/// Whether the object may have been there before the change: with `IF EXISTS`, only what some migration
+/// makes.
+fn existed(kind: ObjectType, name: &Name, guarded: bool, context: &Context<'_>) -> bool {
     use ObjectType as T;
     let matches = |schema: &str, other: &str| {
         other == name.name && name.schema.as_deref().is_none_or(|wanted| wanted == schema)
     };
     let catalog = context.catalog;
-    let born: Option<At> = match kind {
-        T::ObjectSchema => catalog.schemas.get(&name.name).copied().flatten(),
-        T::ObjectExtension => catalog.extensions.get(&name.name).and_then(|extension| extension.born),
+    // The birth of what is found.
+    let found: Option<Option<At>> = match kind {
+        T::ObjectSchema => catalog.schemas.get(&name.name).copied().or(Some(None)),
+        T::ObjectExtension => catalog.extensions.get(&name.name).map(|extension| extension.born),
         T::ObjectType | T::ObjectDomain => {
-            catalog.types.values().find(|ty| matches(&ty.name.schema, &ty.name.name)).and_then(|ty| ty.born)
+            catalog.types.values().find(|ty| matches(&ty.name.schema, &ty.name.name)).map(|ty| ty.born)
         }
         T::ObjectFunction | T::ObjectProcedure | T::ObjectAggregate | T::ObjectRoutine => catalog
             .routines
             .iter()
             .find(|(routine, _)| matches(&routine.schema, &routine.name))
             .and_then(|(_, overloads)| overloads.first())
-            .and_then(|routine| routine.born),
+            .map(|routine| routine.born),
         T::ObjectIndex => {
-            let index = catalog.resolve(name, context.session);
-            catalog.index(&index).and_then(|(_, index)| index.born)
+            let index = catalog.resolve_index(name, context.session);
+            catalog.index(&index).map(|(_, index)| index.born)
         }
         _ => {
             let relation = catalog.resolve(name, context.session);
-            let born = context.relation(&relation).and_then(|relation| relation.born);
-            return born.is_none() && context.is_live(&relation);
+            if !context.is_live(&relation) {
+                return false;
+            }
+            context.relation(&relation).map(|relation| relation.born)
         }
     };
-    born.is_none()
+    found.map_or(!(guarded && catalog.has_history), |born| born.is_none())
 }
 
 /// Foreign keys and views known to depend on a relation.

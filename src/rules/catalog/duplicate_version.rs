@@ -17,6 +17,7 @@ pub(super) static RULE: Rule = Rule {
     bad: &[
         "--: file = \"20260101000000_a.sql\"\nselect 1;\n-- next file 20260101000000_b.sql\nselect 2;",
         "--: base.versions = [20260101000000]\n--: base.paths = [\"supabase/migrations/20260101000000_theirs.sql\"]\nselect 1;",
+        "--: base.versions = [20260101000000]\nselect 1;",
     ],
     good: &[
         "--: base.versions = [20260101000000]\n--: base.paths = [\"supabase/migrations/20260101000000_example.sql\"]\nselect 1;",
@@ -36,7 +37,13 @@ fn check(context: &FileContext<'_>, sink: &mut Sink<'_>) {
         let digits = name.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
         digits.parse() == Ok(migration.version.0)
     };
-    let Some(other) = base.paths.iter().find(same) else { return };
+    let Some(other) = base.paths.iter().find(same) else {
+        // Of a version alone, the file is not known.
+        if base.versions.contains(&migration.version.0) {
+            sink.report_file(format!("version {} is taken on the base branch", migration.version));
+        }
+        return;
+    };
     // A file that the change renames or edits is no second one, and has its own finding; one that
     // lies here too is the loader's.
     let here = |path: &String| context.history.iter().chain(context.change).any(|it| it.path == *path);

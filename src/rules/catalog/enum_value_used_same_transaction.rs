@@ -6,7 +6,7 @@ use crate::{
     schema::{At, QName, TypeKind},
     sql::{
         self,
-        ast::{self, ConstrType, Node, NodeEnum, NodeRef, a_const},
+        ast::{self, ConstrType, Name, Node, NodeEnum, NodeRef, a_const},
     },
 };
 
@@ -32,6 +32,9 @@ pub(super) static RULE: Rule = Rule {
         "alter type app.mood add value 'sad';\nselect 'sad'::app.mood;",
         "alter type app.mood add value 'sad';\nalter table app.people add constraint m check (mood <> 'sad') not valid;",
         "alter table app.people enable row level security;\nalter type app.mood add value 'sad';\ncreate policy sad_ones on app.people for select to authenticated using (mood = 'sad');",
+        "alter type app.mood add value 'sad';\ninsert into app.people (id) values (1) on conflict (id) do update set mood = 'sad';",
+        "alter type app.mood add value 'sad';\nselect '{ok,sad}'::app.mood[];",
+        "create function app.f(m app.mood) returns text language plpgsql set search_path = '' as 'begin return m::text; end';\nalter type app.mood add value 'sad';\nselect app.f(m => 'sad');",
         "alter type app.mood add value 'sad';\ncreate table app.t (id bigint primary key, mood app.mood check (mood in ('ok', 'sad')));",
     ],
     good: &[
@@ -92,21 +95,27 @@ fn used(node: &NodeEnum, context: &Context<'_>) -> Option<New> {
         context.catalog.type_def(ty).map(|known| known.name.clone())
     };
     let find = |ty: &QName, value: &Node| new_among(ty, &constants(value), context);
+    let assigned = |table: &QName, targets: &[Node]| {
+        targets.iter().find_map(|target| match &target.node {
+            Some(NodeEnum::ResTarget(target)) => find(&of_column(table, &target.name)?, target.val.as_ref()?),
+            _ => None,
+        })
+    };
     match node {
         NodeEnum::UpdateStmt(update) => {
             let table = context.resolve(update.relation.as_ref()?);
-            let assigned = update.target_list.iter().find_map(|target| match &target.node {
-                Some(NodeEnum::ResTarget(target)) => {
-                    find(&of_column(&table, &target.name)?, target.val.as_ref()?)
-                }
-                _ => None,
-            });
+            let assigned = assigned(&table, &update.target_list);
             if assigned.is_some() {
                 return assigned;
             }
         }
         NodeEnum::InsertStmt(insert) => {
             let table = context.resolve(insert.relation.as_ref()?);
+            let upsert = insert.on_conflict_clause.as_ref();
+            let changed = upsert.and_then(|clause| assigned(&table, &clause.target_list));
+            if changed.is_some() {
+                return changed;
+            }
             let columns: Vec<String> = if insert.cols.is_empty() {
                 context.relation(&table)?.columns.iter().map(|column| column.name.clone()).collect()
             } else {
@@ -296,6 +305,7 @@ fn in_node(node: &NodeEnum, columns: &[(String, QName)], context: &Context<'_>) 
                 // A cast to another type: what is inside is no use of the enum's label.
                 return false;
             }
+            NodeRef::FuncCall(call) => found = found.take().or_else(|| argument(call, context)),
             NodeRef::AExpr(expression) => {
                 for (one, other) in
                     [(&expression.lexpr, &expression.rexpr), (&expression.rexpr, &expression.lexpr)]
@@ -317,11 +327,39 @@ fn in_node(node: &NodeEnum, columns: &[(String, QName)], context: &Context<'_>) 
     found
 }
 
+/// A constant given to a parameter of the type.
+fn argument(call: &ast::FuncCall, context: &Context<'_>) -> Option<New> {
+    let name = Name::from_parts(&ast::strings(&call.funcname))?;
+    let (_, overloads) = context.catalog.resolve_routine(&name, context.session);
+    let [routine] = overloads else { return None };
+    let (_, types) = context.catalog.labels_added.as_ref()?;
+    let given = |(at, value): (usize, &Node)| {
+        let (at, value) = match &value.node {
+            Some(NodeEnum::NamedArgExpr(named)) => {
+                let at = routine.argument_names.iter().position(|name| *name == named.name)?;
+                (at, named.arg.as_deref()?)
+            }
+            _ => (at, value),
+        };
+        let wanted = routine.arguments.get(at)?;
+        let ty = types.iter().find(|ty| ty.to_string() == *wanted)?;
+        new_among(ty, &constants(value), context)
+    };
+    call.args.iter().enumerate().find_map(given)
+}
+
 /// String constants of a value: itself, or the items of a list; not those under a cast.
 fn constants(value: &Node) -> Vec<String> {
     match value.node.as_ref() {
         Some(NodeEnum::AConst(constant)) => match &constant.val {
-            Some(a_const::Val::Sval(text)) => vec![text.sval.clone()],
+            Some(a_const::Val::Sval(text)) => match text.sval.strip_prefix('{') {
+                // An array literal.
+                Some(items) => {
+                    let items = items.trim_end_matches('}').split(',');
+                    items.map(|item| item.trim().trim_matches('"').to_owned()).collect()
+                }
+                None => vec![text.sval.clone()],
+            },
             _ => Vec::new(),
         },
         Some(NodeEnum::TypeCast(cast)) => cast.arg.as_deref().map(constants).unwrap_or_default(),

@@ -1,12 +1,9 @@
 //! An extension whose functions the API offers.
 
 use crate::{
-    finding::{Category, Direction, Severity},
-    rules::{Check, Context, Rule, Sink},
-    sql::{
-        self,
-        ast::{self, NodeEnum},
-    },
+    finding::{Category, Severity},
+    rules::{ChangeContext, Check, Rule, Sink, access},
+    sql::{self, ast::NodeEnum},
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -28,8 +25,9 @@ pub(super) static RULE: Rule = Rule {
         "create extension if not exists plpgsql;",
         "set local search_path = extensions, public;\ncreate extension pg_trgm;",
         "create extension if not exists pgcrypto;",
+        "create extension pg_trgm;\nalter extension pg_trgm set schema extensions;",
     ],
-    checks: &[Check::Statement(check)],
+    checks: &[Check::Change(check)],
     ..Rule::BLANK
 };
 
@@ -61,30 +59,28 @@ const SETTLED: &[&str] =
 /// In the `extensions` schema of every new project: IF NOT EXISTS does nothing there.
 const PREINSTALLED: &[&str] = &["pgcrypto", "uuid-ossp", "pg_stat_statements"];
 
-fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
-    let NodeEnum::CreateExtensionStmt(create) = context.node else { return };
-    let name = create.extname.as_str();
-    let known = context.catalog.extensions.contains_key(name) && create.if_not_exists;
-    if context.direction == Direction::Down || known || FIXED.contains(&name) {
-        return;
-    }
-    let written = create.options.iter().find_map(|node| match &node.node {
-        Some(NodeEnum::DefElem(option)) if option.defname == "schema" => {
-            option.arg.as_deref().and_then(ast::string).map(str::to_owned)
+/// Judged by where it stands at the end: it may be moved, or dropped again.
+fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
+    for (name, extension) in &context.after.extensions {
+        let Some(at) = extension.born else { continue };
+        let Some(schema) = extension.schema.as_deref().filter(|schema| context.is_exposed(schema)) else {
+            continue;
+        };
+        if FIXED.contains(&name.as_str()) {
+            continue;
         }
-        _ => None,
-    });
-    let schema = written.or_else(|| context.session.search_path.first().cloned());
-    let Some(schema) = schema.filter(|schema| context.is_exposed(schema)) else { return };
-    let there = create.if_not_exists && PREINSTALLED.contains(&name);
-    let message = format!(
-        "extension `{name}` lands in the exposed schema `{schema}`: the API offers its functions to everybody"
-    );
-    let report = sink
-        .report(message)
-        .object(name)
-        .suggest(format!("CREATE EXTENSION IF NOT EXISTS {} WITH SCHEMA extensions;", sql::ident(name)));
-    if there || SETTLED.contains(&name) {
-        report.severity(Severity::Info);
+        let there = PREINSTALLED.contains(&name.as_str())
+            && access::units(context, at).any(|unit| {
+                matches!(&unit.node, NodeEnum::CreateExtensionStmt(create) if create.if_not_exists && create.extname == *name)
+            });
+        let message = format!(
+            "extension `{name}` lands in the exposed schema `{schema}`: the API offers its functions to everybody"
+        );
+        let report = access::say(context, sink, at, message)
+            .object(name)
+            .suggest(format!("CREATE EXTENSION IF NOT EXISTS {} WITH SCHEMA extensions;", sql::ident(name)));
+        if there || SETTLED.contains(&name.as_str()) {
+            report.severity(Severity::Info);
+        }
     }
 }

@@ -41,6 +41,7 @@ pub(super) static RULE: Rule = Rule {
         "alter policy docs_read on public.docs to anon;",
         "drop policy docs_read on public.docs;",
         "drop policy docs_guard on public.docs;",
+        "drop policy docs_guard on public.docs;\ncreate policy docs_guard on public.docs for all to authenticated using (team > 0);",
     ],
     good: &[
         "create table public.t (id bigint primary key);\nalter table public.t enable row level security;\ncreate policy t_read on public.t for select to authenticated using (id > 0);",
@@ -59,6 +60,16 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
         let roles = access::in_words(&roles);
         let verb = policy.command.to_uppercase();
         let message = match (before, policy.permissive) {
+            (Some(before), true) if policy.born.is_some() && !before.permissive => {
+                let message = format!(
+                    "{} was restrictive and comes back permissive: what it held back it now lets through",
+                    changed.called()
+                );
+                access::say(context, sink, changed.unit.at, message)
+                    .object(changed.object())
+                    .severity(Severity::Warning);
+                continue;
+            }
             // Dropped and made again: a replacement, as `create or replace` would be.
             (Some(_), _) if policy.born.is_some() => continue,
             (Some(_), _) => format!("{} changes which rows {roles} reach with {verb}", changed.called()),

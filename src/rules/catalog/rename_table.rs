@@ -40,6 +40,7 @@ pub(super) static RULE: Rule = Rule {
     good: &[
         "alter table public.orders rename to purchases;\ncreate view public.orders with (security_invoker = on) as select * from public.purchases;",
         "create table app.t (id bigint primary key);\nalter table app.t rename to u;",
+        "alter table public.orders_pkey rename to orders_key;",
     ],
     checks: &[Check::Change(check)],
     ..Rule::BLANK
@@ -64,7 +65,7 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             .any(|(kind, made)| {
                 names::same_namespace(kind, ObjectType::ObjectTable) && names::same_name(&made, &old)
             });
-        if born_here || name_stays {
+        if born_here || name_stays || is_index(context, &old, &session) {
             continue;
         }
         let new = match to {
@@ -84,6 +85,15 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             sql::qualified(&new.schema, &new.name),
         ));
     }
+}
+
+/// ALTER TABLE takes an index too, whose name no query has.
+fn is_index(context: &ChangeContext<'_>, name: &Name, session: &Session) -> bool {
+    let before = context.before;
+    before.index(&before.resolve_index(name, session)).is_some()
+        || context.units.iter().any(
+            |unit| matches!(&unit.node, NodeEnum::IndexStmt(index) if index.idxname == name.name && !name.name.is_empty()),
+        )
 }
 
 enum To {

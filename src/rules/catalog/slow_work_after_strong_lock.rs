@@ -3,7 +3,7 @@
 use crate::{
     finding::{Category, Severity},
     rules::{Check, Context, Rule, Sink, dml},
-    schema::{At, QName, Unit, Work},
+    schema::{At, Nesting, QName, Unit, Work},
     sql::ast::{NodeEnum, NodeRef, strings},
 };
 
@@ -27,6 +27,7 @@ pub(in crate::rules) static RULE: Rule = Rule {
     bad: &[
         "alter table app.orders add column a int;\nupdate app.items set note = '' where note is null;",
         "alter table app.orders add column a int;\nselect pg_sleep(60);",
+        "do $$ begin alter table app.orders add column a int; update app.items set note = '' where note is null; end $$;",
     ],
     good: &[
         "alter table app.orders add column a int;\ncomment on column app.orders.a is 'x';\ncreate function app.f() returns int language sql immutable set search_path = '' as 'select 1';",
@@ -41,11 +42,13 @@ pub(in crate::rules) static RULE: Rule = Rule {
 
 fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     let at = context.at();
+    // What a DO block did before this is earlier, though the number is the same.
+    let nested = context.unit.nesting != Nesting::Top;
+    let earlier = |taken: &At| taken.statement < at.statement || (nested && taken.statement == at.statement);
     let Some((what, worked_on)) = slow(context) else { return };
     // Of equal locks the one on the table that is worked on says most.
     let held = &context.session.transaction.held;
     let own = worked_on.as_ref().and_then(|table| Some((table, held.get(table)?)));
-    let earlier = |taken: &At| taken.statement < at.statement;
     let worst = held.strong().rev().find_map(|(mode, _)| {
         let own = own.filter(|(_, (own, taken))| *own == mode && earlier(taken));
         let own = own.map(|(table, (_, taken))| (table, taken));
@@ -56,9 +59,13 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     if said_of_an_index_before(context, table, taken) {
         return;
     }
+    let since = if taken.statement == at.statement {
+        "taken earlier in the same block".to_owned()
+    } else {
+        format!("held since statement {}", taken.statement)
+    };
     sink.report(format!(
-        "{what} while {mode} on `{table}` is held since statement {}; {} until this is done",
-        taken.statement,
+        "{what} while {mode} on `{table}` is {since}; {} until this is done",
         mode.who_waits()
     ))
     .on(table)

@@ -214,7 +214,8 @@ impl Change<'_> {
         if known && (create.if_not_exists || self.guarded) {
             return;
         }
-        let schema = option(&create.options, "schema").and_then(option_text);
+        let written = option(&create.options, "schema").and_then(option_text);
+        let schema = written.or_else(|| self.session.search_path.first().cloned());
         self.catalog.extensions.insert(create.extname.clone(), Extension { schema, born: Some(self.at) });
     }
 }

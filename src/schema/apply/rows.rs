@@ -2,12 +2,15 @@
 
 use super::Change;
 use crate::schema::{Touch, touched};
-use crate::sql::ast::{InsertStmt, NodeEnum};
+use crate::sql::ast::{self, AExprKind, InsertStmt, Node, NodeEnum, UpdateStmt};
 
 impl Change<'_> {
     pub(super) fn rows(&mut self, node: &NodeEnum) {
         if let NodeEnum::InsertStmt(insert) = node {
             self.buckets(insert);
+        }
+        if let NodeEnum::UpdateStmt(update) = node {
+            self.changed_buckets(update);
         }
         let few = matches!(node, NodeEnum::InsertStmt(insert) if is_short(insert));
         let target = match node {
@@ -59,6 +62,38 @@ impl Change<'_> {
             }
         }
     }
+}
+
+impl Change<'_> {
+    /// `UPDATE storage.buckets SET public = … WHERE id = …`.
+    fn changed_buckets(&mut self, update: &UpdateStmt) {
+        let Some(table) = update.relation.as_ref().map(|range| self.resolve(range)) else { return };
+        if (table.schema.as_str(), table.name.as_str()) != ("storage", "buckets") {
+            return;
+        }
+        let public = update.target_list.iter().find_map(|target| match target.node.as_ref()? {
+            NodeEnum::ResTarget(target) if target.name == "public" => super::text_of(target.val.as_deref()?),
+            _ => None,
+        });
+        let Some(public) = public.map(|text| matches!(text.as_str(), "true" | "t" | "1")) else { return };
+        match update.where_clause.as_deref().map(named_bucket) {
+            None => self.catalog.buckets.values_mut().for_each(|known| *known = public),
+            Some(Some(bucket)) => _ = self.catalog.buckets.insert(bucket, public),
+            // Which ones cannot be told: any may be public now.
+            Some(None) if public => self.catalog.buckets.clear(),
+            Some(None) => {}
+        }
+    }
+}
+
+/// The bucket of `id = '…'`.
+fn named_bucket(condition: &Node) -> Option<String> {
+    let NodeEnum::AExpr(expression) = condition.node.as_ref()? else { return None };
+    let NodeEnum::ColumnRef(column) = expression.lexpr.as_ref()?.node.as_ref()? else { return None };
+    let is_key =
+        ast::strings(&column.fields).last().is_some_and(|name| matches!(name.as_str(), "id" | "name"));
+    let equals = expression.kind() == AExprKind::AexprOp && ast::strings(&expression.name) == ["="];
+    if is_key && equals { super::text_of(expression.rexpr.as_deref()?) } else { None }
 }
 
 /// `VALUES (…)`, `DEFAULT VALUES` and a SELECT that reads nothing: a handful of rows.

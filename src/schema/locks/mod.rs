@@ -48,6 +48,8 @@ pub(crate) struct Claim {
 pub(crate) fn claims(node: &NodeEnum, catalog: &Catalog, session: &Session) -> Vec<Claim> {
     let mut claims = Claims { catalog, session, found: BTreeMap::new() };
     claims.statement(node);
+    // `DROP … IF EXISTS` of what no migration makes most likely finds nothing.
+    let guarded = catalog.has_history && matches!(node, NodeEnum::DropStmt(drop) if drop.missing_ok);
     claims
         .found
         .into_iter()
@@ -55,7 +57,7 @@ pub(crate) fn claims(node: &NodeEnum, catalog: &Catalog, session: &Session) -> V
             let existed = match catalog.lookup(&relation) {
                 Lookup::Known(known) => known.born.is_none() && !known.temporary,
                 Lookup::Dropped => false,
-                Lookup::Unknown => !relation.is_temporary(),
+                Lookup::Unknown => !relation.is_temporary() && !guarded,
             };
             Claim { relation, mode, work, existed }
         })
