@@ -1,6 +1,9 @@
 //! Finding the text that a finding is about, and naming the finding by it.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    ops::{Deref, Range},
+};
 
 use sha2::{Digest, Sha256};
 
@@ -10,29 +13,79 @@ use crate::{
     migration::SourceFile,
 };
 
-/// The file of a place, where its text is at hand and may be shown.
-pub(super) fn source_of<'a>(report: &'a CheckReport, place: &Place) -> Option<&'a SourceFile> {
-    if holds_secret(report, place) {
-        return None;
-    }
-    // Versions and paths sort alike, most often.
-    let likely = report.files.partition_point(|file| file.source.path < place.file);
-    let is_it = |source: &&SourceFile| source.path == place.file;
-    let source = report.files.get(likely).map(|file| &*file.source).filter(is_it);
-    let all = || report.files.iter().flat_map(|file| [Some(&file.source), file.down_source.as_ref()]);
-    source.or_else(|| all().flatten().map(|file| &**file).find(is_it))
+/// A report whose findings and texts are found by their file: a long one would otherwise be looked through
+/// for each of its findings. Reads as the report.
+pub(super) struct Indexed<'a> {
+    report: &'a CheckReport,
+    findings: HashMap<&'a str, Vec<&'a Finding>>,
+    sources: HashMap<&'a str, &'a SourceFile>,
+    /// Lines on which a secret was found, by file: nothing of them is ever shown, whichever rule asks.
+    secrets: HashMap<&'a str, BTreeSet<usize>>,
 }
 
-/// Whether a secret was found on one of the lines: nothing of them is ever shown, whichever rule asks.
-fn holds_secret(report: &CheckReport, place: &Place) -> bool {
-    let ignored = report.ignored.iter().map(|(finding, _)| finding);
-    report.findings.iter().chain(ignored).any(|finding| {
-        let other = &finding.place;
-        finding.rule == "hardcoded-secret"
-            && other.file == place.file
-            && other.line <= place.end_line
-            && place.line <= other.end_line
-    })
+impl Deref for Indexed<'_> {
+    type Target = CheckReport;
+
+    fn deref(&self) -> &CheckReport {
+        self.report
+    }
+}
+
+impl<'a> Indexed<'a> {
+    pub(super) fn of(report: &'a CheckReport) -> Self {
+        let files = report.files.iter();
+        let sources = files.flat_map(|file| [Some(&file.source), file.down_source.as_ref()]).flatten();
+        let ignored = report.ignored.iter().map(|(finding, _)| finding);
+        let mut secrets: HashMap<&str, BTreeSet<usize>> = HashMap::new();
+        for Finding { rule, place, .. } in report.findings.iter().chain(ignored) {
+            if *rule == "hardcoded-secret" {
+                secrets.entry(&place.file).or_default().extend(place.line..=place.end_line);
+            }
+        }
+        let mut findings: HashMap<&str, Vec<&Finding>> = HashMap::new();
+        for finding in &report.findings {
+            findings.entry(&finding.place.file).or_default().push(finding);
+        }
+        let sources = sources.rev().map(|file| (file.path.as_str(), &**file)).collect();
+        Self { report, findings, sources, secrets }
+    }
+
+    /// The findings in a file.
+    pub(super) fn findings_of(&self, path: &str) -> &[&'a Finding] {
+        self.findings.get(path).map_or(&[], Vec::as_slice)
+    }
+
+    /// The findings in none of the report's migrations.
+    pub(super) fn strangers(&self) -> Vec<&'a Finding> {
+        let files: HashSet<&str> = self.report.files.iter().map(|file| file.file.as_str()).collect();
+        self.report.findings.iter().filter(|finding| !files.contains(finding.place.file.as_str())).collect()
+    }
+
+    /// The file of a place, where its text is at hand and may be shown.
+    pub(super) fn source_of(&self, place: &Place) -> Option<&'a SourceFile> {
+        let secret = self.secrets.get(place.file.as_str());
+        let hidden = |lines: &BTreeSet<usize>| {
+            lines.range(place.line..).next().is_some_and(|it| *it <= place.end_line)
+        };
+        self.sources.get(place.file.as_str()).copied().filter(|_| !secret.is_some_and(hidden))
+    }
+
+    /// The text of a place.
+    pub(super) fn text(&self, place: &Place) -> Option<&'a str> {
+        let source = self.source_of(place)?;
+        source.text.get(span(source, place)?).filter(|text| !text.is_empty())
+    }
+
+    /// The text of a place for a reader: of a single word, its whole line.
+    pub(super) fn shown(&self, place: &Place) -> Option<&'a str> {
+        let text = self.text(place)?;
+        if text.contains(char::is_whitespace) {
+            return Some(text);
+        }
+        let source = self.source_of(place)?;
+        let line = source.text.get(source.lines.start_of(place.line)?..)?.split('\n').next()?;
+        Some(line.trim()).filter(|line| line.contains(text)).or(Some(text))
+    }
 }
 
 /// The bytes of a place in its file.
@@ -43,30 +96,15 @@ pub(super) fn span(source: &SourceFile, place: &Place) -> Option<Range<usize>> {
     Some(start..end.max(start))
 }
 
-/// The text of a place.
-pub(super) fn text<'a>(report: &'a CheckReport, place: &Place) -> Option<&'a str> {
-    let source = source_of(report, place)?;
-    source.text.get(span(source, place)?).filter(|text| !text.is_empty())
-}
-
-/// The text of a place for a reader: of a single word, its whole line.
-pub(super) fn shown<'a>(report: &'a CheckReport, place: &Place) -> Option<&'a str> {
-    let text = text(report, place)?;
-    if text.contains(char::is_whitespace) {
-        return Some(text);
-    }
-    let line = source_of(report, place)?.text.split('\n').nth(place.line.checked_sub(1)?)?;
-    Some(line.trim()).filter(|line| line.contains(text)).or(Some(text))
-}
-
 /// A name for each finding that stays when lines move: made of rule, file, the statement's text
 /// with its white space evened out, and the number of the occurrence.
 pub(crate) fn fingerprints(report: &CheckReport, findings: &[&Finding]) -> Vec<String> {
+    let excerpts = Indexed::of(report);
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     findings
         .iter()
         .map(|finding| {
-            let text = text(report, &finding.place).unwrap_or_default();
+            let text = excerpts.text(&finding.place).unwrap_or_default();
             let even = text.split_whitespace().collect::<Vec<_>>().join(" ");
             let key = format!("{}\0{}\0{even}", finding.rule, finding.place.file);
             let count = seen.entry(key.clone()).or_default();
@@ -85,19 +123,21 @@ mod tests {
     fn lines_with_a_secret_are_not_shown() {
         let mut report = fixture::report();
         let place = report.findings[0].place.clone();
-        assert!(source_of(&report, &place).is_some());
+        assert!(Indexed::of(&report).source_of(&place).is_some());
         report.findings[0].rule = "hardcoded-secret";
-        assert!(source_of(&report, &place).is_none() && text(&report, &place).is_none());
+        let excerpts = Indexed::of(&report);
+        assert!(excerpts.source_of(&place).is_none() && excerpts.text(&place).is_none());
     }
 
     #[test]
     fn a_single_word_is_shown_with_its_line() {
         let report = fixture::report();
+        let excerpts = Indexed::of(&report);
         let mut place = report.findings[0].place.clone();
-        assert_eq!(shown(&report, &place), text(&report, &place));
+        assert_eq!(excerpts.shown(&place), excerpts.text(&place));
         place.end_column = place.column + 6;
-        assert_eq!(text(&report, &place), Some("CREATE"));
-        assert_eq!(shown(&report, &place), Some("CREATE INDEX orders_note ON orders (note);"));
+        assert_eq!(excerpts.text(&place), Some("CREATE"));
+        assert_eq!(excerpts.shown(&place), Some("CREATE INDEX orders_note ON orders (note);"));
     }
 
     #[test]

@@ -7,7 +7,8 @@ use std::fmt::Write;
 use super::{
     CheckReport, FileReport, count, docs_url,
     escape::html,
-    excerpt, history, milliseconds,
+    excerpt::Indexed,
+    history, milliseconds,
     timeline::{Bar, bars},
 };
 use crate::{
@@ -30,11 +31,8 @@ pub(crate) fn render(report: &CheckReport) -> String {
         include_str!("page.css")
     );
     verdict(&mut out, report);
-    let strangers: Vec<&Finding> = report
-        .findings
-        .iter()
-        .filter(|finding| report.files.iter().all(|file| file.file != finding.place.file))
-        .collect();
+    let report = &Indexed::of(report);
+    let strangers = report.strangers();
     if !strangers.is_empty() {
         out.push_str("<section class=\"file\">\n<h2>Other files</h2>\n");
         findings_block(&mut out, report, &strangers, true);
@@ -101,9 +99,8 @@ fn verdict(out: &mut String, report: &CheckReport) {
     out.push_str("</header>\n");
 }
 
-fn file_section(out: &mut String, report: &CheckReport, file: &FileReport) {
-    let findings: Vec<&Finding> =
-        report.findings.iter().filter(|finding| finding.place.file == file.file).collect();
+fn file_section(out: &mut String, report: &Indexed<'_>, file: &FileReport) {
+    let findings = report.findings_of(&file.file);
     let _ = write!(
         out,
         "<section class=\"file\">\n<h2>{}</h2>\n<p class=\"path\">{}</p>\n<div class=\"counts\">",
@@ -123,7 +120,7 @@ fn file_section(out: &mut String, report: &CheckReport, file: &FileReport) {
     }
     out.push_str("</div>\n");
     if !findings.is_empty() {
-        findings_block(out, report, &findings, false);
+        findings_block(out, report, findings, false);
     }
     timeline_block(out, file);
     statements_block(out, file);
@@ -131,7 +128,7 @@ fn file_section(out: &mut String, report: &CheckReport, file: &FileReport) {
     out.push_str("</section>\n");
 }
 
-fn findings_block(out: &mut String, report: &CheckReport, findings: &[&Finding], with_file: bool) {
+fn findings_block(out: &mut String, report: &Indexed<'_>, findings: &[&Finding], with_file: bool) {
     out.push_str("<div class=\"block\">\n<h3>Findings</h3>\n");
     for finding in findings {
         let _ = write!(
@@ -154,7 +151,7 @@ fn findings_block(out: &mut String, report: &CheckReport, findings: &[&Finding],
         }
         out.push_str("</p>\n");
         if finding.statement > 0
-            && let Some(text) = excerpt::shown(report, &finding.place)
+            && let Some(text) = report.shown(&finding.place)
         {
             out.push_str("<pre>");
             for (number, line) in text.lines().take(LINES).enumerate() {

@@ -4,7 +4,8 @@
 //! replacement where the rule gave one.
 
 use super::{
-    CheckReport, docs_url, escape, excerpt,
+    CheckReport, docs_url, escape,
+    excerpt::{self, Indexed},
     markdown::{clip_sql, lock_sentence, prose},
 };
 use crate::{
@@ -16,12 +17,13 @@ use crate::{
 pub(crate) fn remarks(report: &CheckReport) -> Vec<Remark> {
     let findings: Vec<&Finding> = report.findings.iter().collect();
     let fingerprints = excerpt::fingerprints(report, &findings);
+    let report = Indexed::of(report);
     findings
         .into_iter()
         .zip(fingerprints)
         .filter(|(finding, _)| finding.severity > Severity::Info)
         .map(|(finding, fingerprint)| {
-            let suggestion = finding.edit.as_ref().and_then(|edit| suggestion(report, edit));
+            let suggestion = finding.edit.as_ref().and_then(|edit| suggestion(&report, edit));
             let lines = match (&finding.edit, &suggestion) {
                 (Some(edit), Some(_)) => &edit.place,
                 _ => &finding.place,
@@ -59,8 +61,8 @@ fn text(finding: &Finding, suggested: bool) -> String {
 ///
 /// None where the block could not say it: it has no way to carry a carriage return or a control
 /// character, and one that changes nothing is noise.
-fn suggestion(report: &CheckReport, edit: &Edit) -> Option<String> {
-    let source = excerpt::source_of(report, &edit.place)?;
+fn suggestion(report: &Indexed<'_>, edit: &Edit) -> Option<String> {
+    let source = report.source_of(&edit.place)?;
     let span = excerpt::span(source, &edit.place)?;
     let start = source.text[..span.start].rfind('\n').map_or(0, |at| at + 1);
     let end = source.text[span.end..].find('\n').map_or(source.text.len(), |at| span.end + at);

@@ -6,7 +6,9 @@
 
 use std::fmt::Write;
 
-use super::{CheckReport, FileReport, count, docs_url, escape, excerpt, milliseconds, tables, timeline};
+use super::{
+    CheckReport, FileReport, count, docs_url, escape, excerpt::Indexed, milliseconds, tables, timeline,
+};
 use crate::{
     finding::{Evidence, Finding, Severity},
     lock::LockMode,
@@ -107,6 +109,7 @@ impl Detail {
 }
 
 fn within(budget: usize, report: &CheckReport, frame: &Frame<'_>) -> String {
+    let report = &Indexed::of(report);
     Detail::LADDER
         .iter()
         .map(|detail| render(report, frame, *detail))
@@ -120,7 +123,7 @@ fn within(budget: usize, report: &CheckReport, frame: &Frame<'_>) -> String {
         })
 }
 
-fn render(report: &CheckReport, frame: &Frame<'_>, detail: Detail) -> String {
+fn render(report: &Indexed<'_>, frame: &Frame<'_>, detail: Detail) -> String {
     let mut out = marker(frame);
     out.push_str(&verdict(report));
     out.push('\n');
@@ -135,13 +138,8 @@ fn render(report: &CheckReport, frame: &Frame<'_>, detail: Detail) -> String {
         shown += number;
     }
     // Findings of files that are no migration here: a deleted one, one that could not be read.
-    let strangers: Vec<&Finding> = report
-        .findings
-        .iter()
-        .filter(|finding| report.files.iter().all(|file| file.file != finding.place.file))
-        .filter(|finding| detail.shows(finding))
-        .take(detail.per_file.saturating_mul(10))
-        .collect();
+    let strangers = report.strangers().into_iter().filter(|finding| detail.shows(finding));
+    let strangers: Vec<&Finding> = strangers.take(detail.per_file.saturating_mul(10)).collect();
     for finding in &strangers {
         out.push_str(&finding_block(report, finding, frame, detail, true));
     }
@@ -187,7 +185,7 @@ fn verdict(report: &CheckReport) -> String {
     format!("{sign} **Lockkeeper: {} in {files}.** {meaning}\n", report.counts())
 }
 
-fn table(report: &CheckReport, frame: &Frame<'_>, detail: Detail) -> String {
+fn table(report: &Indexed<'_>, frame: &Frame<'_>, detail: Detail) -> String {
     if report.files.is_empty() {
         return String::new();
     }
@@ -197,7 +195,8 @@ fn table(report: &CheckReport, frame: &Frame<'_>, detail: Detail) -> String {
     );
     for file in report.files.iter().take(detail.rows) {
         let number = |severity: Severity| {
-            let number = findings_of(report, file).filter(|finding| finding.severity == severity).count();
+            let number =
+                report.findings_of(&file.file).iter().filter(|finding| finding.severity == severity).count();
             if number == 0 { "–".to_owned() } else { number.to_string() }
         };
         let how = if file.transactional { "one\u{a0}transaction" } else { "steps" };
@@ -244,13 +243,12 @@ fn down(file: &FileReport) -> String {
     }
 }
 
-fn findings_of<'a>(report: &'a CheckReport, file: &'a FileReport) -> impl Iterator<Item = &'a Finding> + 'a {
-    report.findings.iter().filter(|finding| finding.place.file == file.file)
-}
-
 /// One file's findings, difference and timeline, and how many findings it shows.
-fn file_block(report: &CheckReport, file: &FileReport, frame: &Frame<'_>, detail: Detail) -> (String, usize) {
-    let (infos, loud): (Vec<&Finding>, Vec<&Finding>) = findings_of(report, file)
+fn file_block(report: &Indexed<'_>, file: &FileReport, frame: &Frame<'_>, detail: Detail) -> (String, usize) {
+    let (infos, loud): (Vec<&Finding>, Vec<&Finding>) = report
+        .findings_of(&file.file)
+        .iter()
+        .copied()
         .filter(|finding| detail.shows(finding))
         .take(detail.per_file)
         .partition(|finding| finding.severity == Severity::Info);
@@ -311,7 +309,7 @@ fn picture(title: &str, diagram: &str) -> String {
 }
 
 fn finding_block(
-    report: &CheckReport,
+    report: &Indexed<'_>,
     finding: &Finding,
     frame: &Frame<'_>,
     detail: Detail,
@@ -333,7 +331,7 @@ fn finding_block(
     }
     out.push('\n');
     if detail.excerpts
-        && let Some(text) = excerpt::shown(report, &finding.place)
+        && let Some(text) = report.shown(&finding.place)
     {
         let _ = write!(out, "\n{}", escape::fenced("sql", &clip_sql(text)));
     }

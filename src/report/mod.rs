@@ -19,6 +19,8 @@ pub(crate) mod workflow;
 
 pub(crate) use history::Milestone;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::{
     finding::{Finding, Severity},
     lock::HeldLock,
@@ -167,28 +169,24 @@ impl FileReport {
     /// The strongest lock on each relation that existed before, and how long the statement that
     /// took it ran; strongest first.
     fn strongest_locks(&self) -> Vec<(&HeldLock, Option<f64>)> {
-        let mut strongest: Vec<(&HeldLock, Option<f64>)> = Vec::new();
+        let mut strongest: BTreeMap<&str, (&HeldLock, Option<f64>)> = BTreeMap::new();
         for statement in &self.statements {
             for lock in statement.locks.iter().filter(|lock| lock.existed) {
-                match strongest.iter_mut().find(|(other, _)| other.object == lock.object) {
-                    Some(entry) if entry.0.mode < lock.mode => *entry = (lock, statement.duration_ms),
-                    Some(_) => {}
-                    None => strongest.push((lock, statement.duration_ms)),
+                let entry = strongest.entry(&lock.object).or_insert((lock, statement.duration_ms));
+                if entry.0.mode < lock.mode {
+                    *entry = (lock, statement.duration_ms);
                 }
             }
         }
-        strongest.sort_by_key(|(lock, _)| (std::cmp::Reverse(lock.mode), lock.object.as_str()));
+        let mut strongest: Vec<(&HeldLock, Option<f64>)> = strongest.into_values().collect();
+        strongest.sort_by_key(|(lock, _)| std::cmp::Reverse(lock.mode));
         strongest
     }
 
     fn rewrites(&self) -> Vec<&str> {
-        let mut rewrites: Vec<&str> = Vec::new();
-        for table in self.statements.iter().flat_map(|statement| &statement.rewrites) {
-            if !rewrites.contains(&table.as_str()) {
-                rewrites.push(table);
-            }
-        }
-        rewrites
+        let mut seen = BTreeSet::new();
+        let tables = self.statements.iter().flat_map(|statement| &statement.rewrites).map(String::as_str);
+        tables.filter(|table| seen.insert(*table)).collect()
     }
 
     /// What is known about DOWN, in a few words.

@@ -7,7 +7,11 @@ use std::{borrow::Cow, fmt::Write, ops::Range};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Patch, Renderer, Snippet};
 
-use super::{CheckReport, FileReport, count, docs_url, escape, excerpt, milliseconds};
+use super::{
+    CheckReport, FileReport, count, docs_url, escape,
+    excerpt::{self, Indexed},
+    milliseconds,
+};
 use crate::{
     finding::{Evidence, Finding, Place, Severity},
     migration::SourceFile,
@@ -22,6 +26,7 @@ const WIDEST: usize = 20_000;
 pub(crate) fn render(report: &CheckReport, color: bool) -> String {
     let paint = Paint(color);
     let mut out = String::new();
+    let report = &Indexed::of(report);
     for finding in &report.findings {
         out.push_str(&finding_text(report, finding, color));
         out.push_str("\n\n");
@@ -45,7 +50,7 @@ pub(crate) fn render(report: &CheckReport, color: bool) -> String {
     escape::barred(&out)
 }
 
-fn finding_text(report: &CheckReport, finding: &Finding, color: bool) -> String {
+fn finding_text(report: &Indexed<'_>, finding: &Finding, color: bool) -> String {
     let level = match finding.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
@@ -59,7 +64,7 @@ fn finding_text(report: &CheckReport, finding: &Finding, color: bool) -> String 
     let label = one_line(&label);
     let path = clean(&finding.place.file);
     let message = clean(&finding.message);
-    let source = excerpt::source_of(report, &finding.place);
+    let source = report.source_of(&finding.place);
 
     let mut primary = Group::with_title(level.primary_title(&message).id(finding.rule));
     primary = match source.and_then(|source| lines_of(source, &finding.place)) {
@@ -85,7 +90,7 @@ fn finding_text(report: &CheckReport, finding: &Finding, color: bool) -> String 
         primary = primary.element(Level::HELP.message(clean(help)));
     }
     let edit = finding.edit.as_ref().and_then(|edit| {
-        let source = excerpt::source_of(report, &edit.place)?;
+        let source = report.source_of(&edit.place)?;
         let (first_line, text, span) = lines_of(source, &edit.place)?;
         Some((text, first_line, span, edit.text.as_str()))
     });
