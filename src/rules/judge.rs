@@ -16,9 +16,9 @@ use super::{
 use crate::{
     error::Problem,
     finding::{Direction, Evidence, Finding, Place},
-    migration::Migration,
+    migration::{Migration, Section},
     schema::TablePicture,
-    sql::{Piece, PieceKind},
+    sql::PieceKind,
 };
 
 /// What is true of a change, as far as rules can tell.
@@ -40,11 +40,11 @@ pub(crate) struct Judged {
 pub(crate) fn judge(input: &Input<'_>) -> Judged {
     let mut outcome = engine::check(input);
     let mut findings = std::mem::take(&mut outcome.findings);
-    let own = input
-        .change
-        .iter()
-        .flat_map(|migration| migration.problems.iter().map(|problem| of_problem(problem, Some(migration))));
-    let own: Vec<Finding> = own.collect();
+    let mut own: Vec<Finding> = Vec::new();
+    for migration in input.change.iter().filter(|migration| !migration.problems.is_empty()) {
+        let statements = Statements::of(migration);
+        own.extend(migration.problems.iter().map(|problem| of_problem(problem, Some(&statements))));
+    }
     // The loader says better what is never closed, and where it begins.
     let at = |finding: &Finding| (finding.rule, finding.statement, finding.place.file.clone());
     let said: HashSet<_> = own.iter().map(at).collect();
@@ -138,41 +138,55 @@ pub(super) fn finding(
 
 /// A fault of form that the loader found. One whose rule has no page is a fault of ours, and is
 /// shown all the same.
-fn of_problem(problem: &Problem, migration: Option<&Migration>) -> Finding {
+fn of_problem(problem: &Problem, statements: Option<&Statements<'_>>) -> Finding {
     let rule = find(problem.rule).unwrap_or(&super::catalog::parse_error::RULE);
-    let at = migration.map_or((Direction::Up, 0), |migration| statement_at(migration, &problem.place));
+    let at = statements.map_or((Direction::Up, 0), |statements| statements.at(&problem.place));
     let mut finding = finding(rule, problem.place.clone(), at, problem.what.clone());
     finding.help = Some(problem.remedy.clone());
     finding
 }
 
-/// The section and number of the statement that covers a place, or of the next one for a line of
-/// psql's between two; 0: none does.
-pub(super) fn statement_at(migration: &Migration, place: &Place) -> (Direction, usize) {
-    let position = (place.line, place.column);
-    for direction in [Direction::Up, Direction::Down] {
-        let Some(section) = migration.section(direction) else { continue };
-        if section.file.path != place.file {
-            continue;
-        }
-        let statements: Vec<&Piece> = section.cut.statements().collect();
-        let number = statements.partition_point(|piece| {
-            let body = section.place(piece.body.clone());
-            (body.end_line, body.end_column) <= position
-        });
-        if let Some(piece) = statements.get(number) {
+/// The statements of a migration, by place.
+struct Statements<'a> {
+    /// With the number of the statement that each piece is, or stands before.
+    sections: Vec<(Direction, &'a Section, Vec<usize>)>,
+}
+
+impl<'a> Statements<'a> {
+    fn of(migration: &'a Migration) -> Self {
+        let section = |direction| {
+            let section = migration.section(direction)?;
+            let last = section.cut.statements().count();
+            let mut next = 1;
+            let numbers = section.cut.pieces.iter().map(|piece| {
+                let number = next;
+                next += usize::from(piece.kind == PieceKind::Statement);
+                number.min(last)
+            });
+            Some((direction, section, numbers.collect()))
+        };
+        Self { sections: [Direction::Up, Direction::Down].into_iter().filter_map(section).collect() }
+    }
+
+    /// The section and number of the statement that covers a place, or of the next one for a line of
+    /// psql's between two; 0: none does.
+    fn at(&self, place: &Place) -> (Direction, usize) {
+        let position = (place.line, place.column);
+        for (direction, section, numbers) in &self.sections {
+            if section.file.path != place.file {
+                continue;
+            }
+            let pieces = &section.cut.pieces;
+            let number = pieces.partition_point(|piece| {
+                let body = section.place(piece.body.clone());
+                (body.end_line, body.end_column) <= position
+            });
+            let Some(piece) = pieces.get(number) else { continue };
             let body = section.place(piece.body.clone());
             if (body.line, body.column) <= position {
-                return (direction, number + 1);
+                return (*direction, numbers[number]);
             }
         }
-        let here = |piece: &&Piece| {
-            let body = section.place(piece.body.clone());
-            (body.line, body.column) <= position && position < (body.end_line, body.end_column)
-        };
-        if section.cut.pieces.iter().filter(|piece| piece.kind != PieceKind::Statement).any(|it| here(&it)) {
-            return (direction, (number + 1).min(statements.len()));
-        }
+        (Direction::Up, 0)
     }
-    (Direction::Up, 0)
 }

@@ -55,7 +55,10 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
         access::say(context, sink, at, message)
             .object(format!("{}.{}", table.name, columns.join(", ")))
             .suggest(format!(
-                "FOREIGN KEY ({}) REFERENCES auth.users (id) ON DELETE {action}",
+                "ALTER TABLE {0} ADD CONSTRAINT {1} FOREIGN KEY ({2}) REFERENCES auth.users (id) ON DELETE {action} NOT VALID;\n\
+                 ALTER TABLE {0} VALIDATE CONSTRAINT {1};",
+                table.name.sql(),
+                sql::ident(&constraint.name),
                 columns.join(", ")
             ));
     }

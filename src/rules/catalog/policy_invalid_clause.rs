@@ -4,7 +4,7 @@ use crate::{
     finding::{Category, Direction, Severity},
     rules::{Check, Context, FileContext, Rule, Sink},
     schema::At,
-    sql::ast::NodeEnum,
+    sql::{self, ast::NodeEnum},
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -77,7 +77,9 @@ fn if_not_exists(context: &FileContext<'_>, sink: &mut Sink<'_>) {
             if !begins.iter().all(|word| words.next().as_deref() == Some(*word)) {
                 continue;
             }
-            let rest: Vec<&str> = text.split_whitespace().skip(begins.len()).collect();
+            // What follows stays as it is written: there may be comments in it.
+            let after = begins.iter().fold(text, |text, word| &text.trim_start()[word.len()..]).trim();
+            let rest: Vec<&str> = after.split_whitespace().collect();
             let at = At { file: context.index, direction, statement: number + 1, transaction: 0 };
             let name = rest.first().copied().unwrap_or_default();
             let report = sink.report_at(
@@ -90,10 +92,10 @@ fn if_not_exists(context: &FileContext<'_>, sink: &mut Sink<'_>) {
             if let [name, on, table, ..] = rest.as_slice()
                 && on.eq_ignore_ascii_case("on")
             {
-                report.suggest(format!(
-                    "DROP POLICY IF EXISTS {name} ON {table};\nCREATE POLICY {};",
-                    rest.join(" ")
-                ));
+                let sql = format!("DROP POLICY IF EXISTS {name} ON {table};\nCREATE POLICY {after};");
+                if sql::parse(&sql).is_ok() {
+                    report.suggest(sql);
+                }
             }
         }
     }
