@@ -185,7 +185,7 @@ impl Session {
     /// The result as the one JSON document of `--format json`.
     pub(crate) fn print_json(&self, value: &impl serde::Serialize) {
         match serde_json::to_string_pretty(value) {
-            Ok(text) => self.print(&text),
+            Ok(text) => self.print(&crate::report::escape::json(text)),
             Err(error) => log::error!("the result cannot be written as JSON: {error}"),
         }
     }

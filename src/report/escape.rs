@@ -4,6 +4,8 @@
 //! Unescaped, they would be markup, a mention, a forged marker of ours, or a command to the runner.
 //! Whoever renders calls one of these; nothing else here knows what is being rendered.
 
+use std::{borrow::Cow, ops::Range};
+
 /// Escapes what follows the second `::` of a workflow command.
 ///
 /// As `escapeData` does in the runner's own toolkit, `actions/toolkit`
@@ -29,9 +31,39 @@ pub(crate) fn log_text(text: &str) -> String {
     visible.replace("##[", "## [")
 }
 
+/// As [`log_text`] of a text of which a part is pointed at: with the part's place in what is left. ASCII's control
+/// characters but `without` stay: the renderer draws them.
+pub(crate) fn log_excerpt(text: &str, without: char, part: Range<usize>) -> (Cow<'_, str>, Range<usize>) {
+    // Of the controls the renderer draws ASCII's only; U+009B begins an escape sequence as ESC [ does.
+    let gone = |c: char| c == without || invisible(c) || matches!(c, '\u{80}'..='\u{9f}');
+    if !text.contains(gone) && !text.contains("##[") {
+        return (text.into(), part);
+    }
+    let shown = |text: &str| text.chars().filter(|c| !gone(*c)).collect::<String>().replace("##[", "## [");
+    let moved = |at: usize| shown(&text[..at]).len();
+    (shown(text).into(), moved(part.start)..moved(part.end))
+}
+
 /// [`log_text`], with a bar before the lines that would begin with a command.
 pub(crate) fn log_lines(text: &str) -> String {
     barred(&log_text(text))
+}
+
+/// Writes as `\u…` what a terminal or a runner's log would obey inside a JSON document's strings. For any
+/// reader of JSON it stays the same document.
+pub(crate) fn json(document: String) -> String {
+    if document.is_ascii() && !document.contains(['\u{7f}', '#']) {
+        return document;
+    }
+    let mut out = String::with_capacity(document.len());
+    for c in document.chars() {
+        if (c.is_control() && c != '\n') || invisible(c) || (c == '[' && out.ends_with("##")) {
+            out.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 /// A bar before the lines that would begin with a command; colors of our own stay.
@@ -204,9 +236,21 @@ mod tests {
         assert_eq!(log_text("a ##[error]b"), "a ## [error]b");
         assert_eq!(log_text("#\u{200b}#\u{202e}[error]b"), "## [error]b");
         assert_eq!(log_text("x\r::error::y\u{1b}[31m"), "x::error::y[31m");
+        assert_eq!(log_excerpt("a\r\n##[x]", '\r', 0..7), ("a\n## [x]".into(), 0..7));
+        assert_eq!(log_excerpt("\u{9b}31m\u{200b}a", '\r', 8..9), ("31ma".into(), 3..4));
+        assert_eq!(log_excerpt("a b", '\r', 2..3), ("a b".into(), 2..3));
         assert_eq!(log_block("::error::y\nz"), "│ ::error::y\n│ z\n");
         assert_eq!(log_lines("a\n ::error::b"), "a\n│  ::error::b");
         assert_eq!(without_commands("f00", "x"), "::stop-commands::f00\nx\n::f00::\n");
+    }
+
+    #[test]
+    fn json_stays_what_it_is() {
+        let value = "a ##[error]b \u{9b}31m \u{202e}\u{e0041} \n\t ж";
+        let document = serde_json::to_string_pretty(&[value]).unwrap();
+        let escaped = json(document);
+        assert!(escaped.contains(r"##\u005berror]b \u009b31m \u202e\udb40\udc41"), "{escaped}");
+        assert_eq!(serde_json::from_str::<Vec<String>>(&escaped).unwrap(), [value]);
     }
 
     #[test]

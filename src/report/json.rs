@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use super::{CheckReport, FileReport, ShadowState, StatementReport, docs_url};
+use super::{CheckReport, FileReport, ShadowState, StatementReport, docs_url, escape};
 use crate::{
     finding::{Category, Direction, Evidence, Finding, Severity},
     lock::{HeldLock, LockMode},
@@ -42,7 +42,7 @@ pub(crate) fn document(report: &CheckReport) -> impl Serialize + '_ {
 /// The document as text.
 pub(crate) fn render(report: &CheckReport) -> String {
     // No field of the document can fail to serialize: no map keys, no foreign implementations.
-    serde_json::to_string_pretty(&document(report)).unwrap_or_default()
+    escape::json(serde_json::to_string_pretty(&document(report)).unwrap_or_default())
 }
 
 #[derive(Serialize)]

@@ -6,7 +6,7 @@
 
 use serde_json::{Value, json};
 
-use super::{CheckReport, docs_url, excerpt, uri};
+use super::{CheckReport, docs_url, escape, excerpt, uri};
 use crate::{
     finding::{Finding, Place, Severity},
     rules,
@@ -80,7 +80,7 @@ pub(crate) fn render(report: &CheckReport, id: &str) -> String {
         }],
     });
     // A tree of strings and numbers always serializes.
-    serde_json::to_string_pretty(&document).unwrap_or_default()
+    escape::json(serde_json::to_string_pretty(&document).unwrap_or_default())
 }
 
 /// A rule's record; where the registry does not know it, what its findings say.

@@ -122,13 +122,10 @@ fn lines_of<'a>(source: &'a SourceFile, place: &Place) -> Option<(usize, Cow<'a,
     }
     let to = rest_of_line(end);
     let (text, span) = (&source.text[from..to], start - from..end - from);
-    (text.len() <= WIDEST).then(|| match text.contains('\r') {
-        false => (place.line, text.into(), span),
+    (text.len() <= WIDEST).then(|| {
         // The ends of lines of another system are no part of what is shown.
-        true => {
-            let shown = |until: usize| until - text[..until].matches('\r').count();
-            (place.line, text.replace('\r', "").into(), shown(span.start)..shown(span.end))
-        }
+        let (text, span) = escape::log_excerpt(text, '\r', span);
+        (place.line, text, span)
     })
 }
 

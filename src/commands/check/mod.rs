@@ -4,6 +4,8 @@
 
 mod assemble;
 mod change;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

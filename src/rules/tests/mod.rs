@@ -5,7 +5,6 @@ mod cases;
 mod claims;
 mod edits;
 mod example;
-mod fuzz;
 mod pages;
 mod real;
 

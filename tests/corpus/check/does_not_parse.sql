@@ -1,0 +1,4 @@
+selec 1;
+drop table a;
+create table (;
+drop table b;

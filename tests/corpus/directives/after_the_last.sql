@@ -1,0 +1,2 @@
+drop table a; -- lockkeeper: ignore drop-table x
+-- lockkeeper: ignore drop-table y

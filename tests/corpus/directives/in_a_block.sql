@@ -1,0 +1,4 @@
+/* lockkeeper: ignore drop-table
+ * because of
+ * lockkeeper: transaction off
+ */ drop table a;

@@ -1,0 +1,1 @@
+do $a$ do $b$ do $$ select ';' $$; $b$; $a$; select 2;

@@ -1,0 +1,2 @@
+do $a$ begin; end $b$;
+select 2;

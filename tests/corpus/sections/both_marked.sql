@@ -1,0 +1,4 @@
+-- UP MIGRATION
+create table a (b int);
+-- DOWN MIGRATION
+drop table a;

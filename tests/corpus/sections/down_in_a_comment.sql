@@ -1,0 +1,4 @@
+create table a (b int);
+/* DOWN MIGRATION
+drop table a;
+*/

@@ -1,0 +1,3 @@
+select '
+-- DOWN MIGRATION
+';

@@ -1,0 +1,6 @@
+-- UP MIGRATION
+select 1;
+-- UP MIGRATION
+select 2;
+-- DOWN MIGRATION
+-- DOWN MIGRATION
