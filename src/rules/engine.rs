@@ -4,13 +4,14 @@ use std::{
     cell::OnceCell,
     collections::{BTreeMap, HashMap},
     ops::Range,
+    rc::Rc,
     sync::Arc,
 };
 
 use super::{
     ALL, Base, ChangeContext, Check, Context, FileContext, Later, Rule, Sink,
     ahead::{self, Parsed},
-    catalog, names,
+    catalog, levels, names,
     outside::outside,
 };
 use crate::{
@@ -73,6 +74,7 @@ pub(super) fn check(input: &Input<'_>) -> Outcome {
 
 struct Run<'a> {
     input: &'a Input<'a>,
+    checks: Rc<[(&'static Rule, &'static Check)]>,
     catalog: Catalog,
     units: Vec<Arc<Unit>>,
     transactions: usize,
@@ -84,6 +86,7 @@ impl<'a> Run<'a> {
     fn new(input: &'a Input<'a>) -> Self {
         Self {
             input,
+            checks: checks(input.config),
             catalog: Catalog::initial(input.config),
             units: Vec::new(),
             transactions: 0,
@@ -175,7 +178,7 @@ impl<'a> Run<'a> {
             ..Transaction::default()
         });
         let text = migration.section(direction).map_or("", |section| &section.sql);
-        if !["rollback", "abort"].iter().any(|word| sql::contains_ignoring_case(text, word)) {
+        if !sql::contains_any_ignoring_case(text, &["rollback", "abort"]) {
             session.never_goes_back();
         }
         session
@@ -192,7 +195,7 @@ impl<'a> Run<'a> {
             pg: self.input.pg,
         };
         let at = At { file: index, direction: Direction::Up, statement: 0, transaction: 0 };
-        for (rule, check) in checks() {
+        for (rule, check) in self.checks.clone().iter() {
             if let Check::File(check) = check {
                 check(&context, &mut self.sink(rule, at, 0..0));
             }
@@ -323,7 +326,7 @@ impl<'a> Run<'a> {
                 _ => None,
             },
         };
-        for (rule, check) in checks() {
+        for (rule, check) in self.checks.iter() {
             if let Check::Statement(check) = check {
                 let span = unit.span.clone();
                 let mut sink = Sink {
@@ -378,7 +381,7 @@ impl<'a> Run<'a> {
             policies: OnceCell::new(),
         };
         let at = At { file: 0, direction: Direction::Up, statement: 0, transaction: 0 };
-        for (rule, check) in checks() {
+        for (rule, check) in self.checks.iter() {
             if let Check::Change(check) = check {
                 let found = &mut self.out.findings;
                 check(&context, &mut Sink { rule, change: self.input.change, at, span: 0..0, found });
@@ -399,6 +402,8 @@ enum Inside {
     Opaque(String),
 }
 
-fn checks() -> impl Iterator<Item = (&'static Rule, &'static Check)> {
-    ALL.iter().flat_map(|rule| rule.checks.iter().map(move |check| (*rule, check)))
+/// What the rules look at, without those that are switched off.
+fn checks(config: &Config) -> Rc<[(&'static Rule, &'static Check)]> {
+    let on = ALL.iter().filter(|rule| levels::is_on_somewhere(config, rule));
+    on.flat_map(|rule| rule.checks.iter().map(move |check| (*rule, check))).collect()
 }

@@ -1,6 +1,6 @@
 //! What the configuration says about rules and files.
 
-use super::{ALL, find};
+use super::{ALL, Rule, find};
 use crate::{
     config::{Config, Level, glob_matches},
     finding::Finding,
@@ -34,6 +34,14 @@ pub(super) fn is_on(config: &Config, rule: &str, file: &str) -> bool {
         Some(level) => level != Level::Off,
         None => find(rule).is_some_and(|rule| !rule.off_by_default),
     }
+}
+
+/// Whether findings of that rule can appear for any file: else nobody need look.
+pub(super) fn is_on_somewhere(config: &Config, rule: &Rule) -> bool {
+    let overridden = config.overrides.iter().filter_map(|rules| rules.rules.get(rule.name));
+    let mut given = overridden.chain(config.rules.get(rule.name));
+    let off = config.rules.get(rule.name).map_or(rule.off_by_default, |level| *level == Level::Off);
+    !off || given.any(|level| *level != Level::Off)
 }
 
 /// Whether a migration may be reported on; otherwise it is history, however it was changed.

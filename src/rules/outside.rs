@@ -21,7 +21,7 @@ pub(super) fn outside(migration: &Migration, section: &Section) -> Vec<bool> {
         "discard",
     ];
     let off = migration.transaction_off_in(section.direction);
-    if off || !WORDS.iter().any(|word| sql::contains_ignoring_case(&section.sql, word)) {
+    if off || !sql::contains_any_ignoring_case(&section.sql, WORDS) {
         return Vec::new();
     }
     // A file that uses the label it adds is carried out step by step; it is judged as if it were not,

@@ -2,6 +2,7 @@
 //! order of its items, whatever the threads did.
 
 use std::{
+    cell::Cell,
     num::NonZero,
     sync::mpsc::{self, Receiver, SyncSender},
     thread::{self, Scope},
@@ -17,8 +18,16 @@ const AHEAD: usize = 8;
 /// Below this many bytes of SQL, starting threads takes longer than reading it.
 pub(crate) const WORTHWHILE: usize = 64 << 10;
 
+thread_local! {
+    /// Whether this is one of the threads made here.
+    static LARGE: Cell<bool> = const { Cell::new(false) };
+}
+
 /// Runs `work` where a deep tree cannot overflow the stack.
 pub(crate) fn with_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    if LARGE.get() {
+        return work();
+    }
     thread::scope(|scope| match spawn(scope, work).join() {
         Ok(value) => value,
         Err(panic) => std::panic::resume_unwind(panic),
@@ -74,6 +83,10 @@ fn spawn<'scope, T: Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,
     work: impl FnOnce() -> T + Send + 'scope,
 ) -> thread::ScopedJoinHandle<'scope, T> {
+    let work = || {
+        LARGE.set(true);
+        work()
+    };
     match thread::Builder::new().name("parser".into()).stack_size(STACK).spawn_scoped(scope, work) {
         Ok(handle) => handle,
         // Address space is all that the size costs; a machine that refuses it can do nothing else either.

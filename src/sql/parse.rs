@@ -115,12 +115,13 @@ pub(crate) fn type_text(name: &super::ast::TypeName) -> Option<String> {
 
 /// Whether a word (in lower case) stands in a text, in whatever case.
 pub(crate) fn contains_ignoring_case(text: &str, word: &str) -> bool {
-    let (text, word) = (text.as_bytes(), word.as_bytes());
-    let Some(first) = word.first() else { return true };
-    let starts = text.len().checked_sub(word.len() - 1).map_or(&text[..0], |end| &text[..end]);
-    starts.iter().enumerate().any(|(at, byte)| {
-        byte.to_ascii_lowercase() == *first && text[at..at + word.len()].eq_ignore_ascii_case(word)
-    })
+    contains_any_ignoring_case(text, &[word])
+}
+
+/// Whether any of the words (in lower case) stands in a text, in whatever case.
+pub(crate) fn contains_any_ignoring_case(text: &str, words: &[&str]) -> bool {
+    let text = text.to_ascii_lowercase();
+    words.iter().any(|word| text.contains(word))
 }
 
 /// Whether two texts are the same to Postgres' lexer, comments and white space aside.
@@ -159,9 +160,21 @@ fn may_hold_longer(text: &str, bytes: usize) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$') || !byte.is_ascii();
     let longer = |part: &[u8]| part.len() > bytes;
     let quoted = text.find('"').zip(text.rfind('"')).map_or("", |(first, last)| &text[first..last]);
-    text.as_bytes().split(|byte| !plain(*byte)).any(longer)
+    has_run(text.as_bytes(), bytes + 1, plain)
         || quoted.contains("\"\"")
         || quoted.as_bytes().split(|byte| *byte == b'"').any(longer)
+}
+
+/// Whether so many bytes of a kind stand together. Such a run covers one of the bytes at every so many
+/// places, so that most are never looked at.
+fn has_run(text: &[u8], length: usize, kind: impl Fn(u8) -> bool) -> bool {
+    (length - 1..text.len()).step_by(length).any(|at| {
+        kind(text[at]) && {
+            let before = text[..at].iter().rev().take_while(|byte| kind(**byte)).count();
+            let after = text[at..].iter().take_while(|byte| kind(**byte)).count();
+            before + after >= length
+        }
+    })
 }
 
 fn unquoted(text: &str) -> String {

@@ -84,23 +84,23 @@ fn unread(entry: &fs::DirEntry) -> Content {
 fn content(path: &Path, name: &str, fence: &Fence) -> Content {
     let unreadable = |what: String, remedy: &str| Content::Unreadable { what, remedy: remedy.to_owned() };
     let linked = fs::symlink_metadata(path).is_ok_and(|entry| entry.is_symlink());
-    let target = match fs::canonicalize(path) {
-        Ok(target) => target,
-        Err(_) if linked => {
-            return unreadable(format!("`{name}` is a link to nothing"), "Remove it, or mend the link.");
-        }
-        Err(error) => {
-            return unreadable(format!("`{name}` cannot be read: {error}"), "Check its permissions.");
-        }
+    let target = match linked {
+        true => match fs::canonicalize(path) {
+            Ok(target) if fence.holds(&target) => target,
+            Ok(_) => {
+                return unreadable(
+                    format!("`{name}` is a link that leaves the repository"),
+                    "Put the file itself here.",
+                );
+            }
+            Err(_) => {
+                return unreadable(format!("`{name}` is a link to nothing"), "Remove it, or mend the link.");
+            }
+        },
+        false => path.to_owned(),
     };
-    if linked && !fence.holds(&target) {
-        return unreadable(
-            format!("`{name}` is a link that leaves the repository"),
-            "Put the file itself here.",
-        );
-    }
     // Only regular files are opened: a named pipe would block for ever.
-    match fs::metadata(&target) {
+    let length = match fs::metadata(&target) {
         Ok(found) if found.is_dir() => return Content::Folder,
         Ok(found) if !found.is_file() => {
             return unreadable(format!("`{name}` is no regular file"), "Put a file here.");
@@ -111,9 +111,13 @@ fn content(path: &Path, name: &str, fence: &Fence) -> Content {
                 "Load bulk data by other means than a migration.",
             );
         }
-        _ => {}
-    }
-    let mut bytes = Vec::new();
+        Ok(found) => found.len(),
+        Err(error) => {
+            return unreadable(format!("`{name}` cannot be read: {error}"), "Check its permissions.");
+        }
+    };
+    // One more than it has: the end is found without asking for more room.
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default() + 1);
     match fs::File::open(&target).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes)) {
         Ok(_) => Content::Bytes(bytes),
         Err(error) => unreadable(format!("`{name}` cannot be read: {error}"), "Check its permissions."),

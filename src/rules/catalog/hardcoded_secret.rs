@@ -174,7 +174,11 @@ fn is_suspect(text: &str) -> bool {
             b'v' | b'V' => rest.get(..6).is_some_and(|word| word.eq_ignore_ascii_case(b"vault.")),
             b'e' => rest.starts_with(b"eyJ"),
             b'B' => rest.starts_with(b"Bearer "),
-            _ => PREFIXES.iter().any(|(prefix, ..)| rest.starts_with(prefix.as_bytes())),
+            // One of these begins each prefix.
+            b's' | b'r' | b'w' | b'g' | b'x' | b'A' | b'S' => {
+                PREFIXES.iter().any(|(prefix, ..)| rest.starts_with(prefix.as_bytes()))
+            }
+            _ => false,
         }
     })
 }

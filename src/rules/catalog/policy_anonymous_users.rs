@@ -38,10 +38,11 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
         let policy = changed.policy;
         let signed_in = policy.roles.contains(&Grantee::Role("authenticated".into()));
         let clauses = [&policy.using, &policy.with_check].into_iter().flatten();
-        let tests = clauses
-            .filter_map(|clause| sql::expression_text(clause))
-            .any(|text| text.contains("is_anonymous"));
-        if signed_in && policy.permissive && !tests {
+        let tests = || {
+            let mut texts = clauses.filter_map(|clause| sql::expression_text(clause));
+            texts.any(|text| text.contains("is_anonymous"))
+        };
+        if signed_in && policy.permissive && !tests() {
             let message = format!(
                 "{} does not tell guests from users: anonymous sign-ins are `authenticated` too",
                 changed.called()
