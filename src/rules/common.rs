@@ -2,7 +2,7 @@
 //!
 //! Nothing here reports; nothing here knows a rule.
 
-use std::rc::Rc;
+use std::{borrow::Cow, rc::Rc};
 
 use crate::{
     lock::LockMode,
@@ -97,6 +97,23 @@ pub(crate) fn columns_added_to_live<'a>(context: &'a Context<'_>) -> Vec<(QName,
 
 fn has_column(context: &Context<'_>, table: &QName, column: &str) -> bool {
     context.relation(table).is_some_and(|relation| relation.column(column).is_some())
+}
+
+/// The relation as the other subcommands of an `ALTER TABLE` find it: constraints are dropped first, wherever
+/// in the statement that stands.
+///
+/// <https://github.com/postgres/postgres/blob/REL_17_STABLE/src/backend/commands/tablecmds.c> (`AT_PASS_DROP`)
+pub(crate) fn after_drops<'a>(relation: &'a Relation, commands: &[&AlterTableCmd]) -> Cow<'a, Relation> {
+    let mut dropped =
+        commands.iter().filter(|command| command.subtype() == AlterTableType::AtDropConstraint).peekable();
+    if dropped.peek().is_none() {
+        return Cow::Borrowed(relation);
+    }
+    let mut left = relation.clone();
+    for command in dropped {
+        left.constraints.retain(|constraint| constraint.name != command.name);
+    }
+    Cow::Owned(left)
 }
 
 /// Whether a relation is known to be of that kind.

@@ -4,7 +4,7 @@ use crate::{
     finding::{Category, Severity},
     lock::LockMode,
     rules::{Check, Context, Rule, Sink, common, names::is},
-    schema::{QName, RelationKind, not_null_proven},
+    schema::{QName, Relation, RelationKind, not_null_proven},
     sql::{
         self,
         ast::{self, AlterTableType, ConstrType},
@@ -19,7 +19,8 @@ pub(super) static RULE: Rule = Rule {
     why: "`SET NOT NULL` holds ACCESS EXCLUSIVE while it looks for a NULL in every row, unless a \
           validated CHECK on the same column proves that there is none. One NULL and it fails.",
     instead: "`ADD CONSTRAINT … CHECK (c IS NOT NULL) NOT VALID`; in the next file `VALIDATE \
-              CONSTRAINT`; in the one after `SET NOT NULL`, which then scans nothing, and drop the check. \
+              CONSTRAINT`; in the one after `SET NOT NULL`, which then scans nothing; drop the check in a \
+              statement after it (one ALTER TABLE drops first, and then scans). \
               From Postgres 18 on: `ADD CONSTRAINT … NOT NULL c NOT VALID`, then validate.",
     sources: &[
         "https://www.postgresql.org/docs/current/sql-altertable.html#SQL-ALTERTABLE-DESC-SET-DROP-NOT-NULL",
@@ -53,6 +54,7 @@ pub(super) static RULE: Rule = Rule {
         "alter table public.orders alter column note set not null;",
         "ALTER TABLE orders ALTER kind SET NOT NULL, ALTER COLUMN place SET NOT NULL;",
         "alter table public.orders add column extra text;\nalter table public.orders alter column extra set not null;",
+        "alter table public.orders alter column code set not null, drop constraint code_there;",
         "--: postgres.version = 18\nalter table public.orders add constraint note_there not null note;",
         "--: postgres.version = 18\nalter table public.orders add column twice bigint generated always as (id * 2) not null;",
     ],
@@ -60,7 +62,7 @@ pub(super) static RULE: Rule = Rule {
         "--: postgres.version = 18\nalter table public.orders add constraint note_there not null note not valid;\n-- next file\nalter table public.orders validate constraint note_there;\n-- next file\nalter table public.orders alter column note set not null;",
         "alter table public.orders alter column code set not null;",
         "alter table public.orders alter column id set not null;",
-        "alter table public.orders add constraint note_nn check (note is not null) not valid;\n-- next file\nalter table public.orders validate constraint note_nn;\n-- next file\nalter table public.orders alter column note set not null, drop constraint note_nn;",
+        "alter table public.orders add constraint note_nn check (note is not null) not valid;\n-- next file\nalter table public.orders validate constraint note_nn;\n-- next file\nalter table public.orders alter column note set not null;\nalter table public.orders drop constraint note_nn;",
         "create table app.t (id bigint primary key, a int);\nalter table app.t alter column a set not null;",
         "alter table public.orders add column tier text not null default 'free';\nalter table public.orders alter column tier set not null;",
     ],
@@ -90,6 +92,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
                 .suggest(format!("-- leave NOT NULL out of this statement, then:\n{route}"));
         }
     }
+    let relation = context.relation(&table).map(|known| common::after_drops(known, &commands));
     for command in commands {
         let column = match common::constraint(command) {
             // Postgres 18's spelling of the same.
@@ -99,14 +102,22 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
             _ => is(command, AlterTableType::AtSetNotNull).then(|| command.name.clone()),
         };
         let Some(column) = column else { continue };
-        if context.pg >= 12 && context.relation(&table).is_some_and(|known| not_null_proven(known, &column)) {
+        let proven = |known: &Relation| context.pg >= 12 && not_null_proven(known, &column);
+        if relation.as_deref().is_some_and(proven) {
             continue;
         }
+        // Its proof is there, but goes in the same statement.
+        let dropped = context.relation(&table).is_some_and(proven);
+        let why = if dropped { " (the constraint that proves there is none is dropped first)" } else { "" };
         let message = format!(
-            "looks for a NULL in every row's `{column}` under {}",
+            "looks for a NULL in every row's `{column}`{why} under {}",
             common::blocks(LockMode::AccessExclusive, &table)
         );
-        sink.report(message).object(format!("{table}.{column}")).suggest(route(context.pg, &table, &column));
+        let report = sink.report(message).object(format!("{table}.{column}"));
+        match dropped {
+            true => report.help("Drop the constraint in a statement of its own, after this one."),
+            false => report.suggest(route(context.pg, &table, &column)),
+        };
     }
 }
 
@@ -122,7 +133,7 @@ fn route(pg: u32, table: &QName, column: &str) -> String {
     }
     format!(
         "ALTER TABLE {table} ADD CONSTRAINT {name} CHECK ({column} IS NOT NULL) NOT VALID;\n-- next file:\nALTER TABLE \
-         {table} VALIDATE CONSTRAINT {name};\n-- next file:\nALTER TABLE {table} ALTER COLUMN {column} SET NOT NULL, DROP \
-         CONSTRAINT {name};"
+         {table} VALIDATE CONSTRAINT {name};\n-- next file:\nALTER TABLE {table} ALTER COLUMN {column} SET NOT NULL;\nALTER \
+         TABLE {table} DROP CONSTRAINT {name};"
     )
 }
