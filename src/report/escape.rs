@@ -15,9 +15,10 @@ pub(crate) fn command_data(text: &str) -> String {
 }
 
 /// Escapes the value of a command's property: as [`command_data`], and the two characters that
-/// would end it.
+/// would end it. What a terminal would obey is not even a name of a file there.
 pub(crate) fn command_property(text: &str) -> String {
-    command_data(text).replace(':', "%3A").replace(',', "%2C")
+    let clean: String = text.chars().map(|c| if matches!(c, '\r' | '\n') { c } else { shown(c) }).collect();
+    command_data(&clean).replace(':', "%3A").replace(',', "%2C")
 }
 
 /// Makes text harmless in a log that the runner reads: lines stay lines, but none can be a command.
@@ -229,6 +230,7 @@ mod tests {
     fn a_command_cannot_be_ended_from_inside() {
         assert_eq!(command_data("50%\r\n::error::x"), "50%25%0D%0A::error::x");
         assert_eq!(command_property("a,b:c.sql"), "a%2Cb%3Ac.sql");
+        assert_eq!(command_property("a\u{1b}[31m\nb"), "a\u{fffd}[31m%0Ab");
     }
 
     #[test]

@@ -33,9 +33,27 @@ impl Deref for Relations {
 }
 
 impl Relations {
-    pub(crate) fn insert(&mut self, name: QName, relation: Relation) {
+    pub(crate) fn insert(&mut self, name: QName, mut relation: Relation) {
+        // Postgres refuses a circle of parents ("circular inheritance not allowed"), and nobody who follows
+        // parents or children here looks out for one.
+        relation.partition_of = relation.partition_of.filter(|parent| !self.descends(parent, &name));
+        relation.inherits.retain(|parent| !self.descends(parent, &name));
         self.note(&name, &relation);
         self.map.insert(name, relation);
+    }
+
+    /// Whether a relation is another one, its partition or its child, however many levels down.
+    fn descends(&self, name: &QName, from: &QName) -> bool {
+        let (mut seen, mut open) = (BTreeSet::new(), vec![name]);
+        while let Some(name) = open.pop() {
+            if name == from {
+                return true;
+            }
+            if let Some(relation) = self.map.get(name).filter(|_| seen.insert(name)) {
+                open.extend(relation.partition_of.iter().chain(&relation.inherits));
+            }
+        }
+        false
     }
 
     pub(crate) fn remove(&mut self, name: &QName) -> Option<Relation> {

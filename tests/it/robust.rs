@@ -2,7 +2,7 @@
 //! Debug builds are slow, so the sizes here only tell straight from quadratic; `scripts/bench lint`
 //! measures.
 
-use std::{fmt::Write, process::Command};
+use std::process::Command;
 
 use serde_json::Value;
 

@@ -1,0 +1,14 @@
+create table public.a (id int primary key);
+create table public.b () inherits (public.a);
+alter table public.a inherit public.b;
+alter table public.a add column x int;
+create table public.p (id int) partition by range (id);
+create table public.q partition of public.p for values from (1) to (2) partition by range (id);
+alter table public.q attach partition public.p for values from (1) to (2);
+alter table public.p attach partition public.p for values from (1) to (2);
+create index on public.p (id);
+alter table public.p add column x int;
+create table public.c () inherits (public.d);
+create table public.d () inherits (public.c);
+alter table public.c rename to d;
+drop table public.a, public.p, public.d cascade;
