@@ -279,6 +279,10 @@ impl Catalog {
         if self.is_constrained_domain(to) == Some(true) && !from.is_kin(to) {
             return TypeChange::Rewrite;
         }
+        // Of the elements' types only the length may go: a cast of an array is never without effect.
+        if to.array > 0 && !from.is_kin(to) {
+            return TypeChange::Rewrite;
+        }
         let utc = session.timezone.as_ref().map_or(self.timezone.as_str(), |set| set.value.as_str());
         let utc = ["utc", "etc/utc", "gmt", "0", "zulu"].contains(&utc.to_lowercase().as_str());
         if same_bytes(&self.base_type(from), &self.base_type(to), utc) {
@@ -430,7 +434,11 @@ mod tests {
             ("cidr", "inet", TypeChange::NoRewrite),
             ("inet", "cidr", TypeChange::Rewrite),
             ("bit varying(3)", "bit varying(8)", TypeChange::NoRewrite),
-            ("varchar(20)[]", "text[]", TypeChange::NoRewrite),
+            ("varchar(20)[]", "text[]", TypeChange::Rewrite),
+            ("varchar(20)[]", "varchar(40)[]", TypeChange::Rewrite),
+            ("varchar(20)[]", "varchar[]", TypeChange::NoRewrite),
+            ("numeric(10,2)[]", "numeric[]", TypeChange::NoRewrite),
+            ("cidr[]", "inet[]", TypeChange::Rewrite),
             ("text", "text[]", TypeChange::Rewrite),
         ] {
             assert_eq!(
