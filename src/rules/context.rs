@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use super::access;
+use super::{access, lookup};
 use crate::{
     config::Config,
     finding::Direction,
@@ -181,6 +181,8 @@ pub(crate) struct ChangeContext<'a> {
     pub(crate) pg: u32,
     /// See [`access::policies`].
     pub(super) policies: OnceCell<Vec<access::Changed<'a>>>,
+    /// See [`lookup::pinned_path`].
+    pub(super) schemas: OnceCell<lookup::Schemas<'a>>,
 }
 
 impl<'a> ChangeContext<'a> {

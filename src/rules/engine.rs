@@ -379,6 +379,7 @@ impl<'a> Run<'a> {
             config: self.input.config,
             pg: self.input.pg,
             policies: OnceCell::new(),
+            schemas: OnceCell::new(),
         };
         let at = At { file: 0, direction: Direction::Up, statement: 0, transaction: 0 };
         for (rule, check) in self.checks.iter() {

@@ -3,10 +3,13 @@
 //! Told from its words, not from a parse: a body in any language, half dynamic or not, and the
 //! answer only chooses between two pieces of advice.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::ChangeContext;
-use crate::{schema::Routine, sql};
+use super::{ChangeContext, access};
+use crate::{
+    schema::{Catalog, QName, Routine},
+    sql,
+};
 
 /// Functions of extensions that projects keep in a schema of their own, on Supabase `extensions`.
 const OF_EXTENSIONS: &[&str] = &[
@@ -21,6 +24,32 @@ const OF_EXTENSIONS: &[&str] = &[
     "unaccent",
     "uuid_generate_v4",
 ];
+
+/// Name → the schemas that have something of that name, the platform's own left out.
+#[derive(Debug, Default)]
+pub(super) struct Schemas<'a> {
+    /// Relations and types.
+    of_objects: HashMap<&'a str, Vec<&'a str>>,
+    of_routines: HashMap<&'a str, Vec<&'a str>>,
+}
+
+impl<'a> Schemas<'a> {
+    fn of(catalog: &'a Catalog) -> Self {
+        fn index<'a>(names: impl Iterator<Item = &'a QName>) -> HashMap<&'a str, Vec<&'a str>> {
+            let mut index: HashMap<&str, Vec<&str>> = HashMap::new();
+            for name in names.filter(|name| !access::is_platform(name)) {
+                index.entry(&name.name).or_default().push(&name.schema);
+            }
+            index
+        }
+        let relations = catalog.relations.values().map(|relation| &relation.name);
+        let relations = relations.filter(|name| !name.is_temporary());
+        Self {
+            of_objects: index(relations.chain(catalog.types.keys())),
+            of_routines: index(catalog.routines.keys()),
+        }
+    }
+}
 
 /// The path under which the body finds what it found before, `pg_temp` last, so that nobody can put
 /// a table in the way; `None` where every name in it is qualified.
@@ -37,12 +66,10 @@ pub(crate) fn pinned_path(context: &ChangeContext<'_>, routine: &Routine) -> Opt
             }
         }
     }
-    let after = context.after;
-    let relations = after.relations.values().map(|relation| &relation.name).filter(|it| !it.is_temporary());
-    let found = relations.chain(after.types.keys()).filter(|it| named.contains(it.name.as_str()));
-    let found = found.chain(after.routines.keys().filter(|it| called.contains(it.name.as_str())));
-    let found: BTreeSet<&str> =
-        found.filter(|it| !super::access::is_platform(it)).map(|it| it.schema.as_str()).collect();
+    let schemas = context.schemas.get_or_init(|| Schemas::of(context.after));
+    let objects = named.iter().filter_map(|name| schemas.of_objects.get(name));
+    let routines = called.iter().filter_map(|name| schemas.of_routines.get(name));
+    let found: BTreeSet<&str> = objects.chain(routines).flatten().copied().collect();
     let unknown = OF_EXTENSIONS.iter().any(|name| called.contains(name));
     if found.is_empty() && !unknown {
         return None;
