@@ -56,6 +56,8 @@ pub(crate) struct Context<'a> {
     pub(crate) later: &'a Later,
     /// The relation of an `ALTER TABLE`: half of the rules ask for it.
     pub(crate) altered: Option<QName>,
+    /// See [`Context::is_live`]; of that relation.
+    pub(super) altered_is_live: OnceCell<bool>,
 }
 
 /// Statements that a rule looked ahead at: the next that does finds them parsed.
@@ -94,6 +96,13 @@ impl Context<'_> {
     ///
     /// In DOWN everything that UP created is live.
     pub(crate) fn is_live(&self, name: &QName) -> bool {
+        match self.altered.as_ref() == Some(name) {
+            true => *self.altered_is_live.get_or_init(|| self.is_there(name)),
+            false => self.is_there(name),
+        }
+    }
+
+    fn is_there(&self, name: &QName) -> bool {
         if name.is_temporary() {
             return false;
         }

@@ -325,6 +325,7 @@ impl<'a> Run<'a> {
                 }
                 _ => None,
             },
+            altered_is_live: OnceCell::new(),
         };
         for (rule, check) in self.checks.iter() {
             if let Check::Statement(check) = check {
