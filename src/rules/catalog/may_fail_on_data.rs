@@ -3,7 +3,7 @@
 use crate::{
     finding::{Category, Severity},
     rules::{Check, Context, Rule, Sink, common, names::is},
-    schema::{ConstraintKind, QName, not_null_proven},
+    schema::{ConstraintKind, QName, columns_in, not_null_proven},
     sql::{
         self,
         ast::{self, AlterTableType, ConstrType, Constraint, NodeEnum},
@@ -94,7 +94,22 @@ fn added(context: &Context<'_>, sink: &mut Sink<'_>, table: &QName, constraint: 
         }
         ConstrType::ConstrCheck if constraint.is_enforced => {
             let rule = constraint.raw_expr.as_deref().and_then(sql::expression_text);
-            say(sink, table, "a row that breaks the check", rule.map(|rule| violations(table, &rule)));
+            let columns = constraint.raw_expr.as_deref().map(columns_in).unwrap_or_default();
+            let new = |name: &String| is_new(context, table, name);
+            if columns.iter().any(new) {
+                // No query of today's rows can name it.
+                let old = columns.iter().filter(|name| new(name)).map(|name| format!("`{name}`"));
+                sink.report(format!(
+                    "fails if `{table}` holds a row that breaks the check; that was not verified"
+                ))
+                .on(table)
+                .help(format!(
+                    "Look at what rows that are there get in {} (NULL, or the default): it has to keep the check.",
+                    old.collect::<Vec<_>>().join(", ")
+                ));
+            } else {
+                say(sink, table, "a row that breaks the check", rule.map(|rule| violations(table, &rule)));
+            }
         }
         ConstrType::ConstrForeign => {
             let target = constraint.pktable.as_ref().map(|range| context.resolve(range));
@@ -110,6 +125,16 @@ fn added(context: &Context<'_>, sink: &mut Sink<'_>, table: &QName, constraint: 
         ConstrType::ConstrExclusion => say(sink, table, "two rows that exclude each other", None),
         _ => {}
     }
+}
+
+/// Whether a column comes with the change: in this statement, or in one before.
+fn is_new(context: &Context<'_>, table: &QName, name: &str) -> bool {
+    let added = context.alter_table().into_iter().flat_map(|(_, commands)| commands).any(|command| {
+        matches!(command.def.as_ref().and_then(|def| def.node.as_ref()),
+            Some(NodeEnum::ColumnDef(def)) if is(command, AlterTableType::AtAddColumn) && def.colname == name)
+    });
+    let known = context.relation(table).and_then(|relation| relation.column(name));
+    added || known.is_some_and(|column| column.born.is_some())
 }
 
 fn say(sink: &mut Sink<'_>, table: &QName, what: &str, query: Option<String>) {

@@ -87,7 +87,12 @@ fn anew(view: &ViewStmt, old: &Relation) -> Option<String> {
             Grantee::Public => "PUBLIC".to_owned(),
             Grantee::Role(role) => sql::ident(role),
         };
-        let what: Vec<String> = grant.privileges.iter().map(|privilege| privilege.to_uppercase()).collect();
+        // ALL stands alone.
+        let all = grant.privileges.get("all");
+        let what: Vec<String> = match all {
+            Some(all) => vec![all.to_uppercase()],
+            None => grant.privileges.iter().map(|privilege| privilege.to_uppercase()).collect(),
+        };
         text.push_str(&format!("\nGRANT {} ON {name} TO {to};", what.join(", ")));
     }
     Some(text)
