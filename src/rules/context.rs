@@ -94,7 +94,7 @@ impl Context<'_> {
     /// losing its rows or changing its shape is somebody's concern: it is not temporary, not
     /// dropped, and not created by the change (unless it was filled and committed since).
     ///
-    /// In DOWN everything that UP created is live.
+    /// In DOWN everything that UP created is live, and what DOWN itself creates is not.
     pub(crate) fn is_live(&self, name: &QName) -> bool {
         match self.altered.as_ref() == Some(name) {
             true => *self.altered_is_live.get_or_init(|| self.is_there(name)),
@@ -127,7 +127,7 @@ impl Context<'_> {
     pub(crate) fn was_there(&self, born: Option<At>, filled: bool) -> bool {
         match born {
             None => true,
-            Some(_) if self.direction == Direction::Down => true,
+            Some(born) if self.direction == Direction::Down && born.direction == Direction::Up => true,
             Some(born) => filled && born.transaction != self.unit.at.transaction,
         }
     }

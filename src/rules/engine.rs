@@ -22,7 +22,7 @@ use crate::{
     rehearsal::Rehearsal,
     schema::{
         At, Body, Catalog, Claim, Nesting, QName, Session, TablePicture, Transaction, Unit, bodies,
-        changed_tables, claims as claims_of,
+        changed_tables, claims as claims_of, undone,
     },
     sql::{self, ast::NodeEnum},
     stats::Stats,
@@ -110,7 +110,8 @@ impl<'a> Run<'a> {
         self.out.partitions = self.partitions();
         self.out.tables = changed_tables(&before, &self.catalog);
         self.change(&before);
-        sql::drop_aside((std::mem::take(&mut self.units), before));
+        let known = !self.is_blind() && !before.blind;
+        sql::drop_aside(std::mem::take(&mut self.units));
         let downs: Vec<&Section> =
             change.iter().rev().filter_map(|migration| migration.section(Direction::Down)).collect();
         ahead::parsed(&downs, |parsed| {
@@ -118,8 +119,33 @@ impl<'a> Run<'a> {
                 self.section(index, migration, Direction::Down, parsed);
             }
         });
-        sql::drop_aside((self.units, self.catalog));
+        if known && !self.is_blind() {
+            self.compare(&before);
+        }
+        sql::drop_aside((self.units, self.catalog, before));
         self.out
+    }
+
+    /// Whether something ran that the model has not followed with certainty.
+    fn is_blind(&self) -> bool {
+        self.catalog.blind || self.units.iter().any(|unit| unit.nesting != Nesting::Top)
+    }
+
+    /// What is other than before once all of the change is rolled back.
+    fn compare(&mut self, before: &Catalog) {
+        let change = self.input.change;
+        let returns = |it: &&Migration| it.has_down() && it.irreversible.is_none();
+        if !change.iter().all(returns) {
+            return;
+        }
+        for remainder in undone(before, &self.catalog) {
+            let file = remainder.made.map_or(0, |made| made.file);
+            let Some(section) = change.get(file).and_then(|it| it.section(Direction::Down)) else { continue };
+            let span = section.cut.statements().next().map_or(0..0, |piece| piece.body.clone());
+            let at = At { file, direction: Direction::Down, statement: 1, transaction: 0 };
+            let rule = &catalog::down_not_inverse::RULE;
+            self.sink(rule, at, span).report(remainder.told).object(remainder.object);
+        }
     }
 
     /// Older migrations are read for what they leave behind, never reported on.

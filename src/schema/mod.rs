@@ -19,6 +19,7 @@ mod resolve;
 mod retype;
 mod session;
 mod types;
+mod undone;
 mod unit;
 
 #[cfg(test)]
@@ -38,6 +39,7 @@ pub(crate) use proof::{not_null_proven, proves_not_null};
 use relations::Relations;
 pub(crate) use session::{Session, Transaction};
 pub(crate) use types::{ColumnType, TypeChange, serial_type};
+pub(crate) use undone::undone;
 pub(crate) use unit::{At, Nesting, Unit};
 
 /// A fully qualified name: case folded as Postgres does, quotes removed.

@@ -1,7 +1,8 @@
 //! A DOWN that does not undo its UP.
 //!
-//! The shadow database tells for certain. Here it is told from the text alone where nothing else
-//! can be true: an enum label that no statement can take back, a default that comes back another.
+//! The shadow database tells for certain, and its word replaces what stands here. Without it, it is told
+//! from the text alone: an enum label that no statement can take back, a default that comes back another,
+//! and what the model holds after DOWN that it did not hold before UP (`schema::undone`).
 
 use crate::{
     finding::{Category, Direction, Severity},
@@ -30,6 +31,8 @@ pub(in crate::rules) static RULE: Rule = Rule {
          -- DOWN MIGRATION (ROLLBACK)\n/*\nselect 1;\n*/",
         "-- UP MIGRATION\nalter table public.orders alter column plan set default 'pro';\n\
          -- DOWN MIGRATION (ROLLBACK)\n/*\nalter table public.orders alter column plan set default 'basic';\n*/",
+        "-- UP MIGRATION\nalter table public.orders add column note text;\n\
+         -- DOWN MIGRATION (ROLLBACK)\n/*\nselect 1;\n*/",
     ],
     good: &["-- UP MIGRATION\nalter table public.orders alter column plan set default 'pro';\n\
          -- DOWN MIGRATION (ROLLBACK)\n/*\nalter table public.orders alter column plan set default 'free';\n*/"],

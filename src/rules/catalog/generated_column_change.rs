@@ -42,6 +42,9 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         }
         let object = format!("{table}.{}", command.name);
         match command.subtype() {
+            // `DROP EXPRESSION IF EXISTS` of a column that is known to have none.
+            AlterTableType::AtDropExpression
+                if command.missing_ok && column.is_some_and(|column| column.generated.is_none()) => {}
             AlterTableType::AtDropExpression => {
                 sink.report(format!(
                     "`{table}`.`{}` is no longer computed: new rows leave it NULL",

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use crate::{
     finding::{Category, Severity},
     lock::LockMode,
-    rules::{Check, Context, Rule, Sink},
+    rules::{Check, Context, Rule, Sink, names},
     schema::QName,
+    sql::ast::{NodeEnum, ObjectType},
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -58,7 +59,23 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         }
         name
     };
-    let is_table = |name: &QName| context.relation(name).is_none_or(|relation| relation.kind.holds_rows());
+    // Of what was dropped before, the model no longer knows the kind.
+    let was_other = |name: &QName| {
+        let here =
+            context.before.iter().rev().take_while(|unit| unit.at.transaction == context.at().transaction);
+        here.filter_map(|unit| match &unit.node {
+            NodeEnum::DropStmt(drop) if drop.remove_type() != ObjectType::ObjectTable => Some(&unit.node),
+            _ => None,
+        })
+        .flat_map(names::dropped)
+        .any(|(_, dropped)| {
+            dropped.name == name.name && dropped.schema.is_none_or(|schema| schema == name.schema)
+        })
+    };
+    let is_table = |name: &QName| match context.relation(name) {
+        Some(relation) => relation.kind.holds_rows(),
+        None => !was_other(name),
+    };
     let before = held.of(LockMode::AccessExclusive).map(|(name, _)| name).filter(|name| is_table(name));
     let before: BTreeSet<QName> = before.map(top).collect();
     let mut after = before.clone();

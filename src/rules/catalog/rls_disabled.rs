@@ -35,7 +35,7 @@ pub(super) static RULE: Rule = Rule {
         "create table app.t (id bigint primary key);\nalter table app.t enable row level security;\nalter table app.t disable row level security;",
         "alter table public.todo force row level security;",
     ],
-    also: &["drop-column"],
+    also: &["down-not-inverse", "drop-column"],
     checks: &[Check::Change(check), Check::Statement(down)],
     ..Rule::BLANK
 };

@@ -206,7 +206,7 @@ impl Reader<'_> {
     }
 }
 
-/// The text of an expression made of literals only: `'…'`, `'…' || '…'`, `format('…')` without arguments.
+/// The text of an expression made of literals only: `'…'`, `'…' || '…'`, `format('…', '…')`.
 fn literal(node: &Node) -> Option<String> {
     match node.node.as_ref()? {
         NodeEnum::AConst(constant) => match constant.val.as_ref()? {
@@ -220,13 +220,39 @@ fn literal(node: &Node) -> Option<String> {
             Some(literal(expression.lexpr.as_deref()?)? + &literal(expression.rexpr.as_deref()?)?)
         }
         NodeEnum::FuncCall(call)
-            if ast::strings(&call.funcname).last().is_some_and(|name| name == "format")
-                && call.args.len() == 1 =>
+            if ast::strings(&call.funcname).last().is_some_and(|name| name == "format") =>
         {
-            Some(literal(call.args.first()?)?.replace("%%", "%"))
+            let arguments: Option<Vec<String>> = call.args.iter().map(literal).collect();
+            let arguments = arguments?;
+            let (template, values) = arguments.split_first()?;
+            filled(template, values)
         }
         _ => None,
     }
+}
+
+/// What `format` makes of literals: `%s`, `%I` and `%L` in order, nothing more.
+/// <https://www.postgresql.org/docs/current/functions-string.html#FUNCTIONS-STRING-FORMAT>
+fn filled(template: &str, values: &[String]) -> Option<String> {
+    let mut values = values.iter();
+    let mut parts = template.split('%');
+    let mut text = parts.next()?.to_owned();
+    while let Some(part) = parts.next() {
+        match part.chars().next() {
+            Some('s') => text.push_str(values.next()?),
+            Some('I') => text.push_str(&sql::ident(values.next()?)),
+            Some('L') => text.push_str(&sql::literal(values.next()?)),
+            // `%%`
+            None => {
+                text.push('%');
+                text.push_str(parts.next()?);
+                continue;
+            }
+            _ => return None,
+        }
+        text.push_str(&part[1..]);
+    }
+    Some(text)
 }
 
 /// The parser of PL/pgSQL wants a whole CREATE statement: it has to know the parameters.
@@ -311,7 +337,7 @@ mod tests {
         check(
             "",
             "do $$ begin execute 'drop table t'; execute format('drop table u'); execute 'drop ' || 'table v'; execute format('drop table %I', 'x'); end $$",
-            "drop table t | drop table u | drop table v | opaque",
+            "drop table t | drop table u | drop table v | drop table x",
         );
         check(
             "",
