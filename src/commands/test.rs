@@ -56,7 +56,7 @@ pub(super) fn run(args: &Args, session: &mut Session) -> Result<u8, Error> {
         // The document on stdout must say that nothing was verified, so that is no error here.
         mode: ShadowMode::Auto,
         url: args.shadow_url.clone().map(Secret::new),
-        version: config.postgres.target(args.pg_version, None)?,
+        version: config.postgres.target(args.pg_version, workspace.platform_version(&config))?,
         cache: !args.no_cache,
         assertions: true,
         seed_rows: args.seed_rows.unwrap_or(config.shadow.seed_rows),

@@ -17,7 +17,7 @@ use std::{
 pub(crate) use changes::{Change, ChangeKind};
 
 use crate::{
-    config::Config,
+    config::{Config, KNOWN_VERSIONS, Profile},
     error::{Cause, Error},
     migration::{Folder, Migration, MigrationSet, Version, join},
 };
@@ -46,6 +46,18 @@ impl Workspace {
             return Err(missing(root, &dir));
         }
         Self::read(root, config, dir)
+    }
+
+    /// The target's major version as the Supabase CLI's `config.toml` beside the folder has it
+    /// (`[db] major_version`, which has to be that of the linked project).
+    pub(crate) fn platform_version(&self, config: &Config) -> Option<u32> {
+        if config.profile != Profile::Supabase {
+            return None;
+        }
+        let file = self.root.join(&self.dir).parent()?.join("config.toml");
+        let table: toml::Table = fs::read_to_string(file).ok()?.parse().ok()?;
+        let version = table.get("db")?.get("major_version")?.as_integer()?;
+        u32::try_from(version).ok().filter(|version| KNOWN_VERSIONS.contains(version))
     }
 
     /// As [`Workspace::open`], for `create`: a folder that is not there yet is an empty one.

@@ -248,3 +248,20 @@ fn creates_and_never_overwrites() {
     assert_eq!(workspace.dir(), "migrations");
     assert!(plain.open(None).is_err(), "other commands want the folder to be there");
 }
+
+#[test]
+fn the_platforms_version_is_what_its_own_file_says() {
+    let version = |file: &str, profile: &str| {
+        let checkout = Checkout::new(&[
+            ("supabase/config.toml", file),
+            ("supabase/migrations/20260101000000_a.sql", "select 1"),
+        ]);
+        let config: Config = toml::from_str(profile).unwrap();
+        Workspace::open(checkout.root(), &config, None).unwrap().platform_version(&config)
+    };
+    assert_eq!(version("project_id = \"x\"\n[db]\nport = 54322\nmajor_version = 17\n", ""), Some(17));
+    assert_eq!(version("[db]\nmajor_version = 17", "profile = \"postgres\""), None);
+    for nothing in ["", "[db]\nmajor_version = 99", "[db]\nmajor_version = \"17\"", "no toml ["] {
+        assert_eq!(version(nothing, ""), None, "{nothing}");
+    }
+}

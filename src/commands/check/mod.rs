@@ -152,9 +152,10 @@ pub(super) fn report(
     let mode = mode(args.shadow.as_deref(), &config)?;
     let stats = args.stats.as_deref().map(|path| read_stats(session.root(), path)).transpose()?;
     let seen = stats.as_ref().and_then(|stats| stats.postgres_version);
+    let change = Change::choose(args, session, &config, changed)?;
+    let seen = seen.or_else(|| change.workspace.platform_version(&config));
     let target = config.postgres.target(args.pg_version, seen)?;
     let pg = target.unwrap_or(DEFAULT_VERSION);
-    let change = Change::choose(args, session, &config, changed)?;
 
     let outcome = shadow::rehearse(&shadow::Request {
         env: &session.env,
