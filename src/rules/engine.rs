@@ -11,7 +11,7 @@ use std::{
 use super::{
     ALL, Base, ChangeContext, Check, Context, FileContext, Later, Rule, Sink,
     ahead::{self, Parsed},
-    catalog, levels, names,
+    catalog, levels, names, outcome,
     outside::outside,
 };
 use crate::{
@@ -21,8 +21,8 @@ use crate::{
     migration::{Migration, Section},
     rehearsal::Rehearsal,
     schema::{
-        At, Body, Catalog, Claim, Nesting, QName, Session, TablePicture, Transaction, Unit, bodies,
-        changed_tables, claims as claims_of, undone,
+        At, Body, Catalog, Claim, Nesting, Session, TablePicture, Transaction, Unit, bodies, changed_tables,
+        claims as claims_of,
     },
     sql::{self, ast::NodeEnum},
     stats::Stats,
@@ -107,7 +107,7 @@ impl<'a> Run<'a> {
                 self.out.facts.push(facts);
             }
         });
-        self.out.partitions = self.partitions();
+        self.out.partitions = outcome::partitions(&self.catalog);
         self.out.tables = changed_tables(&before, &self.catalog);
         self.change(&before);
         let known = !self.is_blind() && !before.blind;
@@ -120,7 +120,7 @@ impl<'a> Run<'a> {
             }
         });
         if known && !self.is_blind() {
-            self.compare(&before);
+            outcome::rolled_back(&before, &self.catalog, change, &mut self.out.findings);
         }
         sql::drop_aside((self.units, self.catalog, before));
         self.out
@@ -129,23 +129,6 @@ impl<'a> Run<'a> {
     /// Whether something ran that the model has not followed with certainty.
     fn is_blind(&self) -> bool {
         self.catalog.blind || self.units.iter().any(|unit| unit.nesting != Nesting::Top)
-    }
-
-    /// What is other than before once all of the change is rolled back.
-    fn compare(&mut self, before: &Catalog) {
-        let change = self.input.change;
-        let returns = |it: &&Migration| it.has_down() && it.irreversible.is_none();
-        if !change.iter().all(returns) {
-            return;
-        }
-        for remainder in undone(before, &self.catalog) {
-            let file = remainder.made.map_or(0, |made| made.file);
-            let Some(section) = change.get(file).and_then(|it| it.section(Direction::Down)) else { continue };
-            let span = section.cut.statements().next().map_or(0..0, |piece| piece.body.clone());
-            let at = At { file, direction: Direction::Down, statement: 1, transaction: 0 };
-            let rule = &catalog::down_not_inverse::RULE;
-            self.sink(rule, at, span).report(remainder.told).object(remainder.object);
-        }
     }
 
     /// Older migrations are read for what they leave behind, never reported on.
@@ -184,14 +167,6 @@ impl<'a> Run<'a> {
                 self.catalog.apply(&unit, &mut session);
             }
         }
-    }
-
-    fn partitions(&self) -> BTreeMap<String, Vec<String>> {
-        let parents = self.catalog.relations.values().filter(|relation| relation.partitioning.is_some());
-        let names = |parent: &QName| {
-            self.catalog.partitions(parent).iter().map(|child| child.name.to_string()).collect()
-        };
-        parents.map(|parent| (parent.name.to_string(), names(&parent.name))).collect()
     }
 
     fn open_session(&mut self, migration: &Migration, direction: Direction) -> Session {
@@ -264,21 +239,9 @@ impl<'a> Run<'a> {
                     }
                 }
                 Err(error) => {
-                    let start = piece.body.start;
-                    let span = start + error.span.start..start + error.span.end;
                     self.catalog.blind = true;
-                    match catalog::psql_only_syntax::variable(text, &error) {
-                        Some(name) => {
-                            let message = format!("`{name}` is a variable of psql; no server understands it");
-                            self.sink(&catalog::psql_only_syntax::RULE, at, span)
-                                .report(message)
-                                .help(format!("Write the value in place of `{name}`."));
-                        }
-                        None => {
-                            let message = format!("does not parse: {}", error.message);
-                            self.sink(&catalog::parse_error::RULE, at, span).report(message);
-                        }
-                    }
+                    let (change, found) = (self.input.change, &mut self.out.findings);
+                    outcome::does_not_parse(text, piece.body.start, &error, at, change, found);
                     facts.push(Facts { statement: at.statement, kind: String::new(), claims: Vec::new() });
                 }
             }

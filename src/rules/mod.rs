@@ -23,6 +23,7 @@ mod levels;
 mod lookup;
 mod names;
 mod narrower;
+mod outcome;
 mod outside;
 pub(crate) mod page;
 mod precedence;
