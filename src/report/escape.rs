@@ -53,17 +53,21 @@ pub(crate) fn log_lines(text: &str) -> String {
 /// Writes as `\u…` what a terminal or a runner's log would obey inside a JSON document's strings. For any
 /// reader of JSON it stays the same document.
 pub(crate) fn json(document: String) -> String {
-    if document.is_ascii() && !document.contains(['\u{7f}', '#']) {
-        return document;
-    }
+    // What serde writes holds no other control characters; nearly all of a large document is skipped so.
+    let doubtful = |byte: &u8| *byte >= 0x7f || *byte == b'[';
     let mut out = String::with_capacity(document.len());
-    for c in document.chars() {
+    let mut rest = document.as_str();
+    while let Some(at) = rest.as_bytes().iter().position(doubtful) {
+        out.push_str(&rest[..at]);
+        let c = rest[at..].chars().next().unwrap_or_default();
         if (c.is_control() && c != '\n') || invisible(c) || (c == '[' && out.ends_with("##")) {
             out.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
         } else {
             out.push(c);
         }
+        rest = &rest[at + c.len_utf8()..];
     }
+    out.push_str(rest);
     out
 }
 

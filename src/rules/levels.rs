@@ -63,6 +63,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_rule_is_on_where_anything_switches_it_on() {
+        let on =
+            |text: &str, rule: &str| is_on_somewhere(&toml::from_str(text).unwrap(), find(rule).unwrap());
+        assert!(on("", "drop-table") && !on("", "policy-anonymous-users"));
+        assert!(on("rules = { policy-anonymous-users = 'info' }", "policy-anonymous-users"));
+        assert!(!on("rules = { drop-table = 'off' }", "drop-table"));
+        let somewhere = "rules = { drop-table = 'off' }
+             [[overrides]]
+             paths = ['a/*']
+             rules = { drop-table = 'warning', policy-anonymous-users = 'off' }";
+        assert!(on(somewhere, "drop-table") && !on(somewhere, "policy-anonymous-users"));
+    }
+
+    #[test]
     fn a_later_override_wins() {
         let config: Config = toml::from_str(
             "rules = { drop-table = 'info' }

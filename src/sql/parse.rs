@@ -272,6 +272,72 @@ mod tests {
     }
 
     #[test]
+    fn each_statement_reads_as_it_does_alone() {
+        let scripts: &[&[&str]] = &[
+            &[
+                "select 1",
+                "",
+                "-- nothing",
+                "select 2; select 3",
+                "create table ü (a int) -- end",
+                "select 4;",
+            ],
+            &["select 1", "selec 2", "select 3"],
+            &["select 1", "select 'open", "select 'shut'"],
+            &["select 1", "/* open", "select 2 */"],
+            &["create function f() returns int begin atomic select 1", "select 2", "end"],
+            &["begin", "create function f() returns int begin atomic select 1; end", "commit"],
+            &["select 1", "select $$ open", "select $$ shut"],
+            &["select 1\0", "select 2"],
+            &[],
+        ];
+        for script in scripts {
+            let alone: Vec<Result<Vec<Node>, String>> =
+                script.iter().map(|text| parse(text).map_err(|error| error.message)).collect();
+            let together = parse_each(script);
+            assert_eq!(together.len(), alone.len());
+            for (one, alone) in together.into_iter().zip(alone) {
+                let one = one.map_err(|error| error.message);
+                assert_eq!(one.as_ref().map(|one| one.nodes.len()).ok(), alone.as_ref().map(Vec::len).ok());
+                match (one, alone) {
+                    (Ok(one), Ok(alone)) => {
+                        for (one, alone) in one.nodes.iter().zip(&alone) {
+                            let text = |node: &Node| node.node.as_ref().and_then(deparse);
+                            assert_eq!(text(one), text(alone), "{script:?}");
+                        }
+                    }
+                    (one, alone) => assert_eq!(one.err(), alone.err(), "{script:?}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn locations_count_from_the_origin() {
+        let texts = ["select 'ü'", "-- one\nselect f(x)"];
+        for (parsed, name) in parse_each(&texts).into_iter().map(Result::unwrap).zip(["'ü'", "f(x)"]) {
+            let Some(NodeEnum::SelectStmt(select)) = &parsed.nodes[0].node else { panic!() };
+            let Some(NodeEnum::ResTarget(target)) = &select.target_list[0].node else { panic!() };
+            let at = usize::try_from(target.location).unwrap() - parsed.origin;
+            assert!(texts.iter().any(|text| text.get(at..) == Some(name)), "{at}");
+        }
+    }
+
+    #[test]
+    fn finds_runs() {
+        let long = |text: &str, length| has_run(text.as_bytes(), length, |byte| byte == b'a');
+        for length in 1..6 {
+            for before in 0..9 {
+                for run in 0..9 {
+                    let text =
+                        format!("{}{}{}", "-a".repeat(before), "-".to_owned() + &"a".repeat(run), "-a-");
+                    assert_eq!(long(&text, length), run.max(1) >= length, "{text} {length}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn finds_long_names() {
         let long = |text: &str| {
             let names = long_identifiers(text, 5).into_iter().map(|(_, name)| name);

@@ -29,6 +29,7 @@ pub(super) static RULE: Rule = Rule {
     bad: &[
         "alter table app.orders add column doc json;",
         "create table app.t (id bigint primary key, doc json);",
+        "comment on table app.orders is 'ü';\nalter table app.orders add column doc json;",
     ],
     good: &[
         "alter table app.orders add column doc jsonb;",

@@ -33,6 +33,7 @@ pub(super) static RULE: Rule = Rule {
         "alter policy docs_own on public.docs using (owner_id = auth.uid());",
         "create policy docs_member on public.docs for select to authenticated using (exists (select from app.members m where m.doc_id = docs.id and m.user_id = auth.uid()));",
         "create policy docs_role on public.docs for select to authenticated using ((auth.jwt() ->> 'role') = 'admin');",
+        "comment on table public.docs is 'ü';\ncreate policy docs_two on public.docs for delete to authenticated using (owner_id = auth.uid());",
     ],
     good: &[
         "create policy docs_g on public.docs for select to authenticated using (owner_id in (select auth.uid()));",
