@@ -132,6 +132,9 @@ pub(crate) fn serial_type(name: &TypeName) -> Option<&'static str> {
     }
 }
 
+/// Domains over one another that are followed: in a file that no server takes they can go in circles.
+const MOST_DOMAINS: usize = 100;
+
 impl Catalog {
     /// A type as written to the type as meant.
     pub(crate) fn column_type(&self, written: &TypeName, session: &Session) -> ColumnType {
@@ -170,23 +173,33 @@ impl Catalog {
 
     /// The type below all domains.
     pub(crate) fn base_type(&self, ty: &ColumnType) -> ColumnType {
-        match self.type_def(ty).map(|known| &known.kind) {
-            Some(TypeKind::Domain { base, .. }) if ty.array == 0 && base != ty => self.base_type(base),
-            _ => ty.clone(),
+        let mut ty = ty;
+        for _ in 0..MOST_DOMAINS {
+            match self.type_def(ty).map(|known| &known.kind) {
+                Some(TypeKind::Domain { base, .. }) if ty.array == 0 && base != ty => ty = base,
+                _ => break,
+            }
         }
+        ty.clone()
     }
 
     /// Whether the type is a domain with a constraint, at any depth. `None`: nobody knows the type.
     pub(crate) fn is_constrained_domain(&self, ty: &ColumnType) -> Option<bool> {
-        if ty.schema.is_none() && is_built_in(&ty.name) {
+        let built_in = |ty: &ColumnType| ty.schema.is_none() && is_built_in(&ty.name);
+        if built_in(ty) {
             return Some(false);
         }
-        match &self.type_def(ty)?.kind {
-            TypeKind::Domain { constrained, not_null, base, .. } => {
-                Some(*constrained || *not_null || self.is_constrained_domain(base).unwrap_or(false))
+        let mut known = self.type_def(ty);
+        known?;
+        for _ in 0..MOST_DOMAINS {
+            match known.map(|known| &known.kind) {
+                Some(TypeKind::Domain { constrained: false, not_null: false, base, .. }) => {
+                    known = Some(base).filter(|base| !built_in(base)).and_then(|base| self.type_def(base));
+                }
+                kind => return Some(matches!(kind, Some(TypeKind::Domain { .. }))),
             }
-            _ => Some(false),
         }
+        Some(false)
     }
 
     /// Whether a relation's row type, enum, domain … of that name is known.
