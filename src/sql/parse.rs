@@ -284,7 +284,8 @@ mod tests {
             ],
             &["select 1", "selec 2", "select 3"],
             &["select 1", "select 'open", "select 'shut'"],
-            &["select 1", "/* open", "select 2 */"],
+            // Only the last can be open: what follows is its.
+            &["select 1", "select 2 /* open"],
             &["create function f() returns int begin atomic select 1", "select 2", "end"],
             &["begin", "create function f() returns int begin atomic select 1; end", "commit"],
             &["select 1", "select $$ open", "select $$ shut"],
