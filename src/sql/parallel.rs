@@ -6,6 +6,7 @@ use std::{
     num::NonZero,
     sync::mpsc::{self, Receiver, SyncSender},
     thread::{self, Scope},
+    time::Duration,
 };
 
 /// Room for a tree thousands of levels deep, which is decoded and dropped recursively. libpg_query itself
@@ -34,12 +35,15 @@ pub(crate) fn with_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     })
 }
 
-/// Drops what holds many trees while the caller goes on. What is left of it when the program ends need not
-/// be dropped at all.
+/// Drops what holds many trees on another thread, and not at once: that takes as long as a tenth of a check,
+/// and what is left of it when the program ends need not be dropped at all.
 pub(crate) fn drop_aside<T: Send + 'static>(value: T) {
     let thread = thread::Builder::new().name("dropper".into()).stack_size(STACK);
     // Where no thread can be had, the closure is dropped here, with the value.
-    let _ = thread.spawn(move || drop(value));
+    let _ = thread.spawn(move || {
+        thread::sleep(Duration::from_secs(1));
+        drop(value);
+    });
 }
 
 /// Does `work` on each item, and gives the results to `take`, in the items' order, as they are made.

@@ -162,21 +162,21 @@ fn found(text: &str) -> Vec<&'static str> {
 /// one for each kind.
 fn is_suspect(text: &str) -> bool {
     let bytes = text.as_bytes();
-    let mut before = b' ';
+    let begins_word = |at: usize| {
+        let before = at.checked_sub(1).map_or(b' ', |before| bytes[before]);
+        !(before.is_ascii_alphanumeric() || before == b'_')
+    };
     bytes.iter().enumerate().any(|(at, byte)| {
-        let begins_word = !(before.is_ascii_alphanumeric() || before == b'_');
-        before = *byte;
-        let rest = &bytes[at..];
+        let starts = |word: &str| bytes[at..].starts_with(word.as_bytes());
         match byte {
-            b':' => rest.starts_with(b"://"),
-            b'-' => rest.starts_with(b"-----BEGIN "),
-            _ if !begins_word => false,
-            b'v' | b'V' => rest.get(..6).is_some_and(|word| word.eq_ignore_ascii_case(b"vault.")),
-            b'e' => rest.starts_with(b"eyJ"),
-            b'B' => rest.starts_with(b"Bearer "),
+            b':' => starts("://"),
+            b'-' => starts("-----BEGIN "),
+            b'v' | b'V' => bytes[at..].get(..6).is_some_and(|word| word.eq_ignore_ascii_case(b"vault.")),
+            b'e' => starts("eyJ") && begins_word(at),
+            b'B' => starts("Bearer ") && begins_word(at),
             // One of these begins each prefix.
             b's' | b'r' | b'w' | b'g' | b'x' | b'A' | b'S' => {
-                PREFIXES.iter().any(|(prefix, ..)| rest.starts_with(prefix.as_bytes()))
+                begins_word(at) && PREFIXES.iter().any(|(prefix, ..)| starts(prefix))
             }
             _ => false,
         }
