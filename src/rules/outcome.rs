@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use super::{Sink, catalog};
 use crate::{
-    finding::{Direction, Finding},
+    finding::{Direction, Finding, Severity},
     migration::Migration,
     schema::{At, Catalog, QName, undone},
     sql::SyntaxError,
 };
 
-/// What is other than before once all of the change is rolled back.
+/// What is other than before once all of the change is rolled back: a warning, which keeps nobody from a
+/// deploy, because only the shadow proves it.
 pub(super) fn rolled_back(
     before: &Catalog,
     after: &Catalog,
@@ -26,7 +27,10 @@ pub(super) fn rolled_back(
         let span = section.cut.statements().next().map_or(0..0, |piece| piece.body.clone());
         let at = At { file, direction: Direction::Down, statement: 1, transaction: 0 };
         let rule = &catalog::down_not_inverse::RULE;
-        Sink { rule, change, at, span, found: &mut *found }.report(remainder.told).object(remainder.object);
+        Sink { rule, change, at, span, found: &mut *found }
+            .report(remainder.told)
+            .object(remainder.object)
+            .severity(Severity::Warning);
     }
 }
 

@@ -86,9 +86,11 @@ fn nothing_lost_is_nothing_to_refuse() {
 fn do_blocks_are_looked_into_and_what_cannot_be_told_is_said() {
     refused(T, "DO $$ BEGIN DROP TABLE t; END $$;", FILL, &["table public.t with 3 rows"]);
     refused(T, "DO $$ BEGIN EXECUTE 'DELETE FROM t'; END $$;", FILL, &["table public.t with 3 rows"]);
+    let literal = "DO $$ BEGIN EXECUTE format('DROP TABLE %I', 't'); END $$;";
+    refused(T, literal, FILL, &["table public.t with 3 rows"]);
     refused(
         T,
-        "DO $$ BEGIN EXECUTE format('DROP TABLE %I', 't'); END $$;",
+        "DO $$ DECLARE n text := 't'; BEGIN EXECUTE format('DROP TABLE %I', n); END $$;",
         FILL,
         &["what cannot be told (not verified): a DO block runs SQL that it puts together itself"],
     );

@@ -328,8 +328,9 @@ mod tests {
         let table = |cascade| [Event::Drop { object: Object::Table(Name::bare("t")), cascade }];
         assert_eq!(read("do $$ begin if true then drop table t cascade; end if; end $$"), table(true));
         assert_eq!(read("do $$ begin execute 'drop table t'; end $$"), table(false));
+        assert_eq!(read("do $$ begin execute format('drop table %I', 't'); end $$"), table(false));
         let untold = |sql: &str| matches!(read(sql)[..], [Event::Untold(_)]);
-        assert!(untold("do $$ begin execute format('drop table %I', 't'); end $$"));
+        assert!(untold("do $$ declare n text; begin execute format('drop table %I', n); end $$"));
         assert!(untold(
             "do $$ declare r record; begin for r in select 1 as c loop execute r.c; end loop; end $$"
         ));
