@@ -19,7 +19,7 @@ pub(crate) use changes::{Change, ChangeKind};
 use crate::{
     config::{Config, KNOWN_VERSIONS, Profile},
     error::{Cause, Error},
-    migration::{Folder, Migration, MigrationSet, Version, join},
+    migration::{Content, Folder, Migration, MigrationSet, Version, join},
 };
 
 /// A migrations folder and what is in it.
@@ -54,8 +54,11 @@ impl Workspace {
         if config.profile != Profile::Supabase {
             return None;
         }
-        let file = self.root.join(&self.dir).parent()?.join("config.toml");
-        let table: toml::Table = fs::read_to_string(file).ok()?.parse().ok()?;
+        let folder = self.root.join(&self.dir);
+        let fence = read::Fence::around(&self.root, &folder).ok()?;
+        let file = folder.parent()?.join("config.toml");
+        let Content::Bytes(bytes) = read::content(&file, "config.toml", &fence) else { return None };
+        let table: toml::Table = str::from_utf8(&bytes).ok()?.parse().ok()?;
         let version = table.get("db")?.get("major_version")?.as_integer()?;
         u32::try_from(version).ok().filter(|version| KNOWN_VERSIONS.contains(version))
     }

@@ -81,7 +81,8 @@ fn unread(entry: &fs::DirEntry) -> Content {
     }
 }
 
-fn content(path: &Path, name: &str, fence: &Fence) -> Content {
+/// The bytes of a regular file in the fence, or why there are none.
+pub(super) fn content(path: &Path, name: &str, fence: &Fence) -> Content {
     let unreadable = |what: String, remedy: &str| Content::Unreadable { what, remedy: remedy.to_owned() };
     let linked = fs::symlink_metadata(path).is_ok_and(|entry| entry.is_symlink());
     let target = match linked {

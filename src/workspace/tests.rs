@@ -265,3 +265,13 @@ fn the_platforms_version_is_what_its_own_file_says() {
         assert_eq!(version(nothing, ""), None, "{nothing}");
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn the_platforms_file_is_not_followed_out_of_the_repository() {
+    let checkout = Checkout::new(&[("supabase/migrations/20260101000000_a.sql", "select 1")]);
+    // Read, it would never end.
+    std::os::unix::fs::symlink("/dev/zero", checkout.root().join("supabase/config.toml")).unwrap();
+    let config = Config::default();
+    assert_eq!(Workspace::open(checkout.root(), &config, None).unwrap().platform_version(&config), None);
+}
