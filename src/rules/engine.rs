@@ -24,7 +24,10 @@ use crate::{
         At, Body, Catalog, Claim, Nesting, Session, TablePicture, Transaction, Unit, bodies, changed_tables,
         claims as claims_of,
     },
-    sql::{self, ast::NodeEnum},
+    sql::{
+        self,
+        ast::{Node, NodeEnum},
+    },
     stats::Stats,
 };
 
@@ -151,6 +154,7 @@ impl<'a> Run<'a> {
                 self.catalog.blind = true;
                 continue;
             };
+            let parsed = self.with_rows(parsed, text, &session);
             let origin = parsed.origin;
             for node in parsed.nodes.into_iter().filter_map(|node| node.node) {
                 let at = At { file: usize::MAX, direction: Direction::Up, statement: 0, transaction: 0 };
@@ -166,6 +170,29 @@ impl<'a> Run<'a> {
                 }
                 self.catalog.apply(&unit, &mut session);
             }
+        }
+    }
+
+    /// Reads the rows that were left out, where anything is asked of them: the buckets of Supabase Storage, and
+    /// labels that the open transaction has added to an enum.
+    fn with_rows(&self, parsed: sql::Parsed, text: &str, session: &Session) -> sql::Parsed {
+        let is_bucket = |node: &Node| match &node.node {
+            Some(NodeEnum::InsertStmt(insert)) => insert.relation.as_ref().is_some_and(|range| {
+                let table = self.catalog.resolve_range(range, session);
+                (table.schema.as_str(), table.name.as_str()) == ("storage", "buckets")
+            }),
+            _ => false,
+        };
+        let added = |at: usize| at == session.transaction.number;
+        let asked = || {
+            self.catalog.labels_added.as_ref().is_some_and(|(at, _)| added(*at))
+                || parsed.nodes.iter().any(is_bucket)
+        };
+        match parsed.abridged && asked() {
+            true => {
+                sql::parse(text).map_or(parsed, |nodes| sql::Parsed { nodes, origin: 0, abridged: false })
+            }
+            false => parsed,
         }
     }
 
@@ -230,6 +257,7 @@ impl<'a> Run<'a> {
             let text = &section.sql[piece.body.clone()];
             match parsed {
                 Ok(parsed) => {
+                    let parsed = self.with_rows(parsed, text, &session);
                     let origin = parsed.origin;
                     for node in parsed.nodes.into_iter().filter_map(|node| node.node) {
                         let span = piece.body.clone();

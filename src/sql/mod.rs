@@ -1,5 +1,6 @@
 //! The parser's only door: text to pieces, pieces to parse trees.
 
+mod abridge;
 pub(crate) mod ast;
 mod cut;
 mod kind;

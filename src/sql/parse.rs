@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
-use super::ast::{Node, NodeEnum};
+use super::{
+    abridge::abridge,
+    ast::{Node, NodeEnum},
+};
 
 /// Why a statement does not parse.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,15 +37,16 @@ pub(crate) struct Parsed {
     pub(crate) nodes: Vec<Node>,
     /// Where the text begins, in bytes, for the `location`s of the trees.
     pub(crate) origin: usize,
+    /// Whether rows of constants were left out: [`parse`] has them.
+    pub(crate) abridged: bool,
 }
 
 /// Parses statements that follow each other in one section: each as [`parse`] does, but at once, since a call of
-/// the parser costs more than a short statement.
+/// the parser costs more than a short statement. Without rows of constants, where there are many.
 pub(crate) fn parse_each(texts: &[&str]) -> Vec<Result<Parsed, SyntaxError>> {
-    parse_together(texts).map_or_else(
-        || texts.iter().map(|text| parse(text).map(|nodes| Parsed { nodes, origin: 0 })).collect(),
-        |parsed| parsed.into_iter().map(Ok).collect(),
-    )
+    let alone = |text: &&str| parse(text).map(|nodes| Parsed { nodes, origin: 0, abridged: false });
+    parse_together(texts)
+        .map_or_else(|| texts.iter().map(alone).collect(), |parsed| parsed.into_iter().map(Ok).collect())
 }
 
 /// The same tree in less room. Decoding makes each list with room for four nodes of 600 bytes, and most have
@@ -58,15 +62,17 @@ fn compact(node: Node) -> Node {
 fn parse_together(texts: &[&str]) -> Option<Vec<Parsed>> {
     // Ends a comment at the end of a text, too.
     const BETWEEN: &str = "\n;";
-    if texts.len() < 2 {
-        return None;
+    let mut whole = String::with_capacity(texts.iter().map(|text| text.len() + BETWEEN.len()).sum());
+    let mut abridged = Vec::with_capacity(texts.len());
+    for text in texts {
+        abridged.push(abridge(text, &mut whole));
+        whole.push_str(BETWEEN);
     }
-    let whole = texts.join(BETWEEN);
     let statements = pg_query::parse(&whole, 0).ok()?.protobuf.stmts;
     let mut parsed = Vec::with_capacity(texts.len());
     let mut statements = statements.into_iter().peekable();
     let mut origin = 0;
-    for text in texts {
+    for (text, abridged) in texts.iter().zip(abridged) {
         let end = origin + text.len() + BETWEEN.len();
         let mut nodes = Vec::new();
         while let Some(raw) =
@@ -82,7 +88,7 @@ fn parse_together(texts: &[&str]) -> Option<Vec<Parsed>> {
             }
             nodes.extend(raw.stmt.map(|node| compact(*node)));
         }
-        parsed.push(Parsed { nodes, origin });
+        parsed.push(Parsed { nodes, origin, abridged });
         origin = end;
     }
     Some(parsed)

@@ -29,6 +29,7 @@ pub(super) static RULE: Rule = Rule {
         "alter type app.mood add value 'sad';\nupdate app.people set mood = 'sad' where id = 1;",
         "alter type app.mood add value 'sad';\nalter table app.people alter column mood set default 'sad';",
         "alter type app.mood add value 'sad';\ninsert into app.people (id, mood) values (1, 'sad');",
+        "alter type app.mood add value 'sad';\ninsert into app.people (id, mood) values (1, 'ok'), (2, 'ok'), (3, 'sad');",
         "alter type app.mood add value 'sad';\nselect 'sad'::app.mood;",
         "alter type app.mood add value 'sad';\nalter table app.people add constraint m check (mood <> 'sad') not valid;",
         "alter table app.people enable row level security;\nalter type app.mood add value 'sad';\ncreate policy sad_ones on app.people for select to authenticated using (mood = 'sad');",
