@@ -50,17 +50,24 @@ pub(crate) fn log_lines(text: &str) -> String {
     barred(&log_text(text))
 }
 
+/// So many bytes are looked at in a handful of steps.
+const CHUNK: usize = 64;
+
 /// Writes as `\u…` what a terminal or a runner's log would obey inside a JSON document's strings. For any
 /// reader of JSON it stays the same document.
 pub(crate) fn json(document: String) -> String {
     // What serde writes holds no other control characters; a large document is not gone through for nothing.
-    let doubtful = |byte: &u8| *byte >= 0x7f || *byte == b'[';
-    if document.is_ascii() && !document.contains('\u{7f}') && !document.contains("##[") {
-        return document;
-    }
-    let mut out = String::with_capacity(document.len());
+    let command = document.contains("##[");
+    let doubtful = |byte: &u8| (*byte >= 0x7f) | (command && *byte == b'[');
+    let next = |bytes: &[u8]| {
+        let doubtful_chunk = |chunk: &[u8]| chunk.iter().fold(false, |any, byte| any | doubtful(byte));
+        let chunk = bytes.chunks(CHUNK).position(doubtful_chunk)?;
+        bytes[chunk * CHUNK..].iter().position(doubtful).map(|at| chunk * CHUNK + at)
+    };
+    let mut out = String::new();
     let mut rest = document.as_str();
-    while let Some(at) = rest.as_bytes().iter().position(doubtful) {
+    while let Some(at) = next(rest.as_bytes()) {
+        out.reserve(rest.len());
         out.push_str(&rest[..at]);
         let c = rest[at..].chars().next().unwrap_or_default();
         if (c.is_control() && c != '\n') || invisible(c) || (c == '[' && out.ends_with("##")) {
@@ -69,6 +76,9 @@ pub(crate) fn json(document: String) -> String {
             out.push(c);
         }
         rest = &rest[at + c.len_utf8()..];
+    }
+    if out.is_empty() {
+        return document;
     }
     out.push_str(rest);
     out

@@ -3,55 +3,109 @@
 //! Other programs read it: the names, the order and the meaning of the fields are a promise, and
 //! `schema` counts up when one is broken.
 
+use std::io;
+
 use serde::Serialize;
+use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 
 use super::{CheckReport, FileReport, ShadowState, StatementReport, docs_url, escape};
 use crate::{
     finding::{Category, Direction, Evidence, Finding, Severity},
     lock::{HeldLock, LockMode},
     rehearsal::Difference,
+    sql,
 };
 
 /// The document, to be serialized.
 pub(crate) fn document(report: &CheckReport) -> impl Serialize + '_ {
-    let (shadow, shadow_reason) = match &report.shadow {
-        ShadowState::Ran => ("ran", None),
-        ShadowState::Skipped(reason) => ("skipped", Some(reason.as_str())),
-        ShadowState::Failed(reason) => ("failed", Some(reason.as_str())),
-    };
     Document {
-        schema: 1,
-        tool: Tool { name: "lockkeeper", version: env!("CARGO_PKG_VERSION") },
-        summary: Summary {
-            files: report.files.len(),
-            statements: report.files.iter().map(|file| file.statements.len()).sum(),
-            errors: report.count(Severity::Error),
-            warnings: report.count(Severity::Warning),
-            infos: report.count(Severity::Info),
-            ignored: report.ignored.len(),
-            failed: report.failed(),
-            shadow,
-            shadow_reason,
-            not_verified: &report.not_verified,
-        },
+        head: Head::of(report),
         findings: report.findings.iter().map(Entry::of).collect(),
         files: report.files.iter().map(File::of).collect(),
     }
 }
 
-/// The document as text.
+/// The document as text: what [`document`] gives, its two lists written on as many threads as there are cores.
 pub(crate) fn render(report: &CheckReport) -> String {
     // No field of the document can fail to serialize: no map keys, no foreign implementations.
-    escape::json(serde_json::to_string_pretty(&document(report)).unwrap_or_default())
+    let mut out = escape::json(serde_json::to_string_pretty(&Head::of(report)).unwrap_or_default());
+    out.truncate(out.trim_end_matches("\n}").len());
+    out.push_str(",\n  \"findings\": ");
+    list(&report.findings, Entry::of, &mut out);
+    out.push_str(",\n  \"files\": ");
+    list(&report.files, File::of, &mut out);
+    out.push_str("\n}");
+    out
+}
+
+/// Writes a list that is a field of the document.
+fn list<'a, T: Sync, E: Serialize>(items: &'a [T], entry: impl Fn(&'a T) -> E + Sync, out: &mut String) {
+    const CHUNK: usize = 250;
+    if items.is_empty() {
+        out.push_str("[]");
+        return;
+    }
+    let chunks: Vec<&[T]> = items.chunks(CHUNK).collect();
+    let write = |chunk: &&'a [T]| {
+        let mut text = Vec::new();
+        for item in *chunk {
+            text.extend_from_slice(if text.is_empty() { b"\n    " } else { b",\n    " });
+            // Indented as within the document and its list. A `Vec` takes whatever is written.
+            let mut formatter = PrettyFormatter::new();
+            let _ = formatter.begin_object(&mut io::sink());
+            let _ = formatter.begin_array(&mut io::sink());
+            let _ = entry(item).serialize(&mut Serializer::with_formatter(&mut text, formatter));
+        }
+        escape::json(String::from_utf8(text).unwrap_or_default())
+    };
+    sql::in_order(&chunks, chunks.len() < 2, write, |texts| {
+        for (number, text) in texts.enumerate() {
+            out.push_str(if number == 0 { "[" } else { "," });
+            out.push_str(&text);
+        }
+    });
+    out.push_str("\n  ]");
 }
 
 #[derive(Serialize)]
 struct Document<'a> {
+    #[serde(flatten)]
+    head: Head<'a>,
+    findings: Vec<Entry<'a>>,
+    files: Vec<File<'a>>,
+}
+
+#[derive(Serialize)]
+struct Head<'a> {
     schema: u32,
     tool: Tool,
     summary: Summary<'a>,
-    findings: Vec<Entry<'a>>,
-    files: Vec<File<'a>>,
+}
+
+impl<'a> Head<'a> {
+    fn of(report: &'a CheckReport) -> Self {
+        let (shadow, shadow_reason) = match &report.shadow {
+            ShadowState::Ran => ("ran", None),
+            ShadowState::Skipped(reason) => ("skipped", Some(reason.as_str())),
+            ShadowState::Failed(reason) => ("failed", Some(reason.as_str())),
+        };
+        Self {
+            schema: 1,
+            tool: Tool { name: "lockkeeper", version: env!("CARGO_PKG_VERSION") },
+            summary: Summary {
+                files: report.files.len(),
+                statements: report.files.iter().map(|file| file.statements.len()).sum(),
+                errors: report.count(Severity::Error),
+                warnings: report.count(Severity::Warning),
+                infos: report.count(Severity::Info),
+                ignored: report.ignored.len(),
+                failed: report.failed(),
+                shadow,
+                shadow_reason,
+                not_verified: &report.not_verified,
+            },
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -286,6 +340,17 @@ mod tests {
           ]
         }
         "#);
+    }
+
+    #[test]
+    fn is_written_in_parts_as_it_is_in_one() {
+        let mut report = fixture::report();
+        for copies in [0, 1, 300] {
+            report.findings = fixture::report().findings.into_iter().cycle().take(copies).collect();
+            report.files = fixture::report().files.into_iter().cycle().take(copies * 2).collect();
+            let whole = serde_json::to_string_pretty(&document(&report)).unwrap();
+            assert_eq!(render(&report), escape::json(whole));
+        }
     }
 
     #[test]

@@ -74,7 +74,8 @@ pub(crate) fn constraints_added_to_live<'a>(
         return Vec::new();
     }
     commands
-        .into_iter()
+        .iter()
+        .copied()
         .filter_map(constraint)
         .filter(|constraint| constraint.contype() == kind)
         .map(|constraint| (table.clone(), constraint))
@@ -88,7 +89,8 @@ pub(crate) fn columns_added_to_live<'a>(context: &'a Context<'_>) -> Vec<(QName,
         return Vec::new();
     }
     commands
-        .into_iter()
+        .iter()
+        .copied()
         .filter_map(|command| Some((command, added_column(command)?)))
         .filter(|(command, column)| !(command.missing_ok && has_column(context, &table, &column.colname)))
         .map(|(_, column)| (table.clone(), column))

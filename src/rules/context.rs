@@ -4,8 +4,9 @@ use std::{
     cell::{OnceCell, RefCell},
     collections::{BTreeSet, HashMap},
     ops::Range,
+    ptr,
     rc::Rc,
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use super::{access, lookup};
@@ -16,7 +17,7 @@ use crate::{
     schema::{At, Catalog, Claim, Lookup, QName, Relation, Session, Unit},
     sql::{
         self,
-        ast::{AlterTableCmd, NodeEnum, RangeVar},
+        ast::{AlterTableCmd, AlterTableStmt, NodeEnum, RangeVar},
     },
 };
 
@@ -56,6 +57,10 @@ pub(crate) struct Context<'a> {
     pub(crate) later: &'a Later,
     /// The relation of an `ALTER TABLE`: half of the rules ask for it.
     pub(crate) altered: Option<QName>,
+    /// Its subcommands.
+    pub(super) commands: Vec<&'a AlterTableCmd>,
+    /// What is known of it.
+    pub(super) altered_relation: OnceCell<Option<&'a Relation>>,
     /// See [`Context::is_live`]; of that relation.
     pub(super) altered_is_live: OnceCell<bool>,
 }
@@ -77,7 +82,7 @@ impl Later {
     }
 }
 
-impl Context<'_> {
+impl<'a> Context<'a> {
     pub(crate) fn at(&self) -> At {
         self.unit.at
     }
@@ -87,7 +92,10 @@ impl Context<'_> {
     }
 
     pub(crate) fn relation(&self, name: &QName) -> Option<&Relation> {
-        self.catalog.relation(name)
+        match self.altered.as_ref().is_some_and(|altered| ptr::eq(altered, name)) {
+            true => *self.altered_relation.get_or_init(|| self.catalog.relation(name)),
+            false => self.catalog.relation(name),
+        }
     }
 
     /// Whether a relation is there in production when the statement runs, so that locking it,
@@ -96,7 +104,8 @@ impl Context<'_> {
     ///
     /// In DOWN everything that UP created is live, and what DOWN itself creates is not.
     pub(crate) fn is_live(&self, name: &QName) -> bool {
-        match self.altered.as_ref() == Some(name) {
+        let same = |altered: &QName| ptr::eq(altered, name) || altered == name;
+        match self.altered.as_ref().is_some_and(same) {
             true => *self.altered_is_live.get_or_init(|| self.is_there(name)),
             false => self.is_there(name),
         }
@@ -134,14 +143,8 @@ impl Context<'_> {
 
     /// The subcommands of an `ALTER TABLE` (also `ALTER INDEX`, `ALTER VIEW`, …: see `objtype`),
     /// with the relation that they concern.
-    pub(crate) fn alter_table(&self) -> Option<(QName, Vec<&AlterTableCmd>)> {
-        let NodeEnum::AlterTableStmt(statement) = self.node else { return None };
-        let table = self.altered.clone()?;
-        let commands = statement.cmds.iter().filter_map(|node| match &node.node {
-            Some(NodeEnum::AlterTableCmd(command)) => Some(&**command),
-            _ => None,
-        });
-        Some((table, commands.collect()))
+    pub(crate) fn alter_table(&self) -> Option<(&QName, &[&'a AlterTableCmd])> {
+        Some((self.altered.as_ref()?, &self.commands))
     }
 
     /// Whether the schema is reachable through the API (PostgREST).
@@ -158,6 +161,15 @@ impl Context<'_> {
     pub(crate) fn in_transaction(&self) -> bool {
         self.session.transaction.is_open()
     }
+}
+
+/// The subcommands of an `ALTER TABLE`.
+pub(super) fn subcommands(alter: &AlterTableStmt) -> Vec<&AlterTableCmd> {
+    let commands = alter.cmds.iter().filter_map(|node| match &node.node {
+        Some(NodeEnum::AlterTableCmd(command)) => Some(&**command),
+        _ => None,
+    });
+    commands.collect()
 }
 
 /// One file of the change.
@@ -189,9 +201,9 @@ pub(crate) struct ChangeContext<'a> {
     pub(crate) config: &'a Config,
     pub(crate) pg: u32,
     /// See [`access::policies`].
-    pub(super) policies: OnceCell<Vec<access::Changed<'a>>>,
+    pub(super) policies: OnceLock<Vec<access::Changed<'a>>>,
     /// See [`lookup::pinned_path`].
-    pub(super) schemas: OnceCell<lookup::Schemas<'a>>,
+    pub(super) schemas: OnceLock<lookup::Schemas<'a>>,
 }
 
 impl<'a> ChangeContext<'a> {

@@ -1,17 +1,11 @@
 //! Runs the rules over a change: history into the model, then each file, statement by statement.
 
-use std::{
-    cell::OnceCell,
-    collections::{BTreeMap, HashMap},
-    ops::Range,
-    rc::Rc,
-    sync::Arc,
-};
+use std::{cell::OnceCell, collections::BTreeMap, ops::Range, rc::Rc, sync::Arc};
 
 use super::{
-    ALL, Base, ChangeContext, Check, Context, FileContext, Later, Rule, Sink,
+    ALL, Base, Check, Context, FileContext, Later, Rule, Sink, afterwards,
     ahead::{self, Parsed},
-    catalog, levels, names, outcome,
+    catalog, context, levels, outcome,
     outside::outside,
 };
 use crate::{
@@ -24,10 +18,7 @@ use crate::{
         At, Body, Catalog, Claim, Nesting, Session, TablePicture, Transaction, Unit, bodies, changed_tables,
         claims as claims_of,
     },
-    sql::{
-        self,
-        ast::{Node, NodeEnum},
-    },
+    sql::{self, ast::NodeEnum},
     stats::Stats,
 };
 
@@ -101,9 +92,16 @@ impl<'a> Run<'a> {
     fn run(mut self) -> Outcome {
         self.read_history();
         let before = self.catalog.clone();
-        let change = self.input.change;
+        let input = self.input;
+        let change = input.change;
+        let on_texts: Vec<_> = (self.checks.iter())
+            .filter_map(|(rule, check)| match check {
+                Check::Text(check) => Some((*rule, *check)),
+                _ => None,
+            })
+            .collect();
         let ups: Vec<&Section> = change.iter().map(|migration| &migration.up).collect();
-        ahead::parsed(&ups, |parsed| {
+        ahead::parsed(&ups, &on_texts, |parsed| {
             for (index, migration) in change.iter().enumerate() {
                 self.file(index, migration);
                 let facts = self.section(index, migration, Direction::Up, parsed);
@@ -112,12 +110,13 @@ impl<'a> Run<'a> {
         });
         self.out.partitions = outcome::partitions(&self.catalog);
         self.out.tables = changed_tables(&before, &self.catalog);
-        self.change(&before);
+        let checks = &self.checks;
+        afterwards::look(checks, input, &self.units, [&before, &self.catalog], &mut self.out.findings);
         let known = !self.is_blind() && !before.blind;
         sql::drop_aside(std::mem::take(&mut self.units));
         let downs: Vec<&Section> =
             change.iter().rev().filter_map(|migration| migration.section(Direction::Down)).collect();
-        ahead::parsed(&downs, |parsed| {
+        ahead::parsed(&downs, &on_texts, |parsed| {
             for (index, migration) in change.iter().enumerate().rev() {
                 self.section(index, migration, Direction::Down, parsed);
             }
@@ -138,7 +137,7 @@ impl<'a> Run<'a> {
     fn read_history(&mut self) {
         let history = self.input.history;
         let sections: Vec<&Section> = history.iter().map(|migration| &migration.up).collect();
-        ahead::parsed(&sections, |parsed| {
+        ahead::parsed(&sections, &[], |parsed| {
             history.iter().for_each(|migration| self.read_migration(migration, parsed));
         });
         self.catalog.forget_births();
@@ -150,11 +149,11 @@ impl<'a> Run<'a> {
         let mut session = self.open_session(migration, Direction::Up);
         for (piece, parsed) in migration.up.cut.statements().zip(parsed) {
             let text = &migration.up.sql[piece.body.clone()];
-            let Ok(parsed) = parsed else {
+            let Ok(parsed) = parsed.trees else {
                 self.catalog.blind = true;
                 continue;
             };
-            let parsed = self.with_rows(parsed, text, &session);
+            let parsed = ahead::with_rows(parsed, text, &self.catalog, &session);
             let origin = parsed.origin;
             for node in parsed.nodes.into_iter().filter_map(|node| node.node) {
                 let at = At { file: usize::MAX, direction: Direction::Up, statement: 0, transaction: 0 };
@@ -170,29 +169,6 @@ impl<'a> Run<'a> {
                 }
                 self.catalog.apply(&unit, &mut session);
             }
-        }
-    }
-
-    /// Reads the rows that were left out, where anything is asked of them: the buckets of Supabase Storage, and
-    /// labels that the open transaction has added to an enum.
-    fn with_rows(&self, parsed: sql::Parsed, text: &str, session: &Session) -> sql::Parsed {
-        let is_bucket = |node: &Node| match &node.node {
-            Some(NodeEnum::InsertStmt(insert)) => insert.relation.as_ref().is_some_and(|range| {
-                let table = self.catalog.resolve_range(range, session);
-                (table.schema.as_str(), table.name.as_str()) == ("storage", "buckets")
-            }),
-            _ => false,
-        };
-        let added = |at: usize| at == session.transaction.number;
-        let asked = || {
-            self.catalog.labels_added.as_ref().is_some_and(|(at, _)| added(*at))
-                || parsed.nodes.iter().any(is_bucket)
-        };
-        match parsed.abridged && asked() {
-            true => {
-                sql::parse(text).map_or(parsed, |nodes| sql::Parsed { nodes, origin: 0, abridged: false })
-            }
-            false => parsed,
         }
     }
 
@@ -255,11 +231,16 @@ impl<'a> Run<'a> {
             let transaction = session.transaction.number;
             let at = At { file: index, direction, statement: number + 1, transaction };
             let text = &section.sql[piece.body.clone()];
-            match parsed {
-                Ok(parsed) => {
-                    let parsed = self.with_rows(parsed, text, &session);
-                    let origin = parsed.origin;
-                    for node in parsed.nodes.into_iter().filter_map(|node| node.node) {
+            match parsed.trees {
+                Ok(trees) => {
+                    for (rule, noted) in parsed.noted {
+                        let span = noted.span.unwrap_or(0..text.len());
+                        let span = piece.body.start + span.start..piece.body.start + span.end;
+                        self.sink(rule, at, span).report(noted.message);
+                    }
+                    let trees = ahead::with_rows(trees, text, &self.catalog, &session);
+                    let origin = trees.origin;
+                    for node in trees.nodes.into_iter().filter_map(|node| node.node) {
                         let span = piece.body.clone();
                         let unit =
                             Unit { at, nesting: Nesting::Top, span, text: text.to_owned(), origin, node };
@@ -323,6 +304,10 @@ impl<'a> Run<'a> {
 
     fn look(&mut self, migration: &'a Migration, unit: &Unit, session: &Session) -> Vec<Claim> {
         let claims = claims_of(&unit.node, &self.catalog, session);
+        let alter = match &unit.node {
+            NodeEnum::AlterTableStmt(alter) => Some(alter),
+            _ => None,
+        };
         let context = Context {
             unit,
             node: &unit.node,
@@ -336,12 +321,10 @@ impl<'a> Run<'a> {
             pg: self.input.pg,
             wrapped: session.transaction.runner,
             later: &self.later,
-            altered: match &unit.node {
-                NodeEnum::AlterTableStmt(alter) => {
-                    alter.relation.as_ref().map(|range| self.catalog.resolve_range(range, session))
-                }
-                _ => None,
-            },
+            altered: alter
+                .and_then(|alter| Some(self.catalog.resolve_range(alter.relation.as_ref()?, session))),
+            commands: alter.map(context::subcommands).unwrap_or_default(),
+            altered_relation: OnceCell::new(),
             altered_is_live: OnceCell::new(),
         };
         for (rule, check) in self.checks.iter() {
@@ -378,34 +361,6 @@ impl<'a> Run<'a> {
             _ => {}
         }
         self.units.push(Arc::new(unit));
-    }
-
-    fn change(&mut self, before: &Catalog) {
-        let mut created: HashMap<String, Vec<usize>> = HashMap::new();
-        for (number, unit) in self.units.iter().enumerate() {
-            for (_, name) in names::created(&unit.node) {
-                created.entry(name.name).or_default().push(number);
-            }
-        }
-        let context = ChangeContext {
-            units: &self.units,
-            created: &created,
-            before,
-            after: &self.catalog,
-            change: self.input.change,
-            base: self.input.base,
-            config: self.input.config,
-            pg: self.input.pg,
-            policies: OnceCell::new(),
-            schemas: OnceCell::new(),
-        };
-        let at = At { file: 0, direction: Direction::Up, statement: 0, transaction: 0 };
-        for (rule, check) in self.checks.iter() {
-            if let Check::Change(check) = check {
-                let found = &mut self.out.findings;
-                check(&context, &mut Sink { rule, change: self.input.change, at, span: 0..0, found });
-            }
-        }
     }
 
     fn sink(&mut self, rule: &'static Rule, at: At, span: Range<usize>) -> Sink<'_> {

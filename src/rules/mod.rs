@@ -9,6 +9,7 @@
 
 mod absent;
 mod access;
+mod afterwards;
 mod ahead;
 mod bounds;
 mod catalog;
@@ -41,6 +42,8 @@ pub(crate) use engine::{Facts, Input};
 pub(crate) use judge::{Judged, judge};
 pub(crate) use levels::is_checked;
 pub(crate) use sink::Sink;
+
+use std::ops::Range;
 
 use crate::{
     finding::{Category, Severity},
@@ -88,6 +91,8 @@ pub(crate) struct Rule {
 
 /// When a rule looks.
 pub(crate) enum Check {
+    /// At the text of each statement of a file, UP and DOWN, and at nothing else: in any order.
+    Text(fn(&str) -> Vec<Noted>),
     /// At each thing that runs, UP and DOWN, with the state before it.
     Statement(fn(&Context<'_>, &mut Sink<'_>)),
     /// At each file of the change, before its statements.
@@ -96,6 +101,14 @@ pub(crate) enum Check {
     Change(fn(&ChangeContext<'_>, &mut Sink<'_>)),
     /// Elsewhere: the engine, the loader or the shadow raises it.
     Elsewhere,
+}
+
+/// What [`Check::Text`] found.
+#[derive(Debug)]
+pub(crate) struct Noted {
+    /// Bytes of the text; `None`: all of it.
+    pub(crate) span: Option<Range<usize>>,
+    pub(crate) message: String,
 }
 
 impl Rule {

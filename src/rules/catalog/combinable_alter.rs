@@ -33,13 +33,13 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     let Some((table, _)) = context.alter_table() else { return };
     let heavy = |work: Work| work >= Work::Scan;
     let now =
-        context.claims.iter().any(|claim| claim.relation == table && claim.existed && heavy(claim.work));
+        context.claims.iter().any(|claim| claim.relation == *table && claim.existed && heavy(claim.work));
     let Some(previous) = context.before.last().filter(|unit| unit.at.transaction == context.at().transaction)
     else {
         return;
     };
     let NodeEnum::AlterTableStmt(alter) = &previous.node else { return };
-    let same = alter.relation.as_ref().is_some_and(|range| context.resolve(range) == table);
+    let same = alter.relation.as_ref().is_some_and(|range| context.resolve(range) == *table);
     let before = alter.cmds.iter().any(|command| match &command.node {
         Some(NodeEnum::AlterTableCmd(command)) => goes_through_rows(command),
         _ => false,

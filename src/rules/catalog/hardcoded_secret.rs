@@ -4,8 +4,7 @@ use base64::Engine as _;
 
 use crate::{
     finding::{Category, Severity},
-    rules::{Check, Context, Rule, Sink},
-    schema::Nesting,
+    rules::{Check, Context, Noted, Rule, Sink},
     sql::ast::{Node, NodeEnum},
 };
 
@@ -38,20 +37,24 @@ pub(super) static RULE: Rule = Rule {
         "insert into app.hooks values (1, 'postgres://app@db.example.org/app', 'Bearer {token}');",
     ],
     also: &["role-attribute-change", "empty-migration"],
-    checks: &[Check::Statement(check)],
+    checks: &[Check::Text(in_text), Check::Statement(in_tree)],
     ..Rule::BLANK
 };
 
-fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
-    // What is inside a block stands in the block's text, but only its tree tells a password.
-    let top = context.unit.nesting == Nesting::Top;
-    let mut kinds = if top { found(&context.unit.text) } else { Vec::new() };
-    kinds.extend(password(context.node));
-    kinds.dedup();
-    for kind in kinds {
-        // Never the secret itself: this goes into a comment on GitHub.
-        sink.report(format!("has {kind} in its text: whoever reads the repository has it"));
+fn in_text(text: &str) -> Vec<Noted> {
+    found(text).into_iter().map(|kind| Noted { span: None, message: message(kind) }).collect()
+}
+
+/// What is inside a block stands in the block's text, but only its tree tells a password.
+fn in_tree(context: &Context<'_>, sink: &mut Sink<'_>) {
+    if let Some(kind) = password(context.node) {
+        sink.report(message(kind));
     }
+}
+
+/// Never the secret itself: this goes into a comment on GitHub.
+fn message(kind: &str) -> String {
+    format!("has {kind} in its text: whoever reads the repository has it")
 }
 
 /// A password given to a role, or in the options of a server, user mapping or subscription.

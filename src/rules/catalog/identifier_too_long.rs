@@ -2,8 +2,7 @@
 
 use crate::{
     finding::{Category, Severity},
-    rules::{Check, Context, Rule, Sink},
-    schema::Nesting,
+    rules::{Check, Noted, Rule},
     sql,
 };
 
@@ -30,19 +29,16 @@ pub(super) static RULE: Rule = Rule {
         "comment on table public.orders is \
          'A text may be as long as anybody likes, and this one is longer than sixty-three bytes.';",
     ],
-    checks: &[Check::Statement(check)],
+    checks: &[Check::Text(check)],
     ..Rule::BLANK
 };
 
-fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
-    if context.unit.nesting != Nesting::Top {
-        return;
-    }
-    for (span, name) in sql::long_identifiers(&context.unit.text, MAX_BYTES) {
-        let start = context.unit.span.start;
-        let message = format!("`{name}` has {} bytes; Postgres cuts it to `{}`", name.len(), cut(&name));
-        sink.report_at(context.at(), start + span.start..start + span.end, message);
-    }
+fn check(text: &str) -> Vec<Noted> {
+    let names = sql::long_identifiers(text, MAX_BYTES).into_iter().map(|(span, name)| Noted {
+        span: Some(span),
+        message: format!("`{name}` has {} bytes; Postgres cuts it to `{}`", name.len(), cut(&name)),
+    });
+    names.collect()
 }
 
 /// As Postgres does: never in the middle of a character.

@@ -52,7 +52,8 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     }
     let Some((table, commands)) = context.alter_table() else { return };
     let alone = commands.len() == 1 && context.unit.nesting == Nesting::Top;
-    for constraint in commands.into_iter().filter_map(common::constraint).filter(|it| it.skip_validation) {
+    for constraint in commands.iter().copied().filter_map(common::constraint).filter(|it| it.skip_validation)
+    {
         let what = match constraint.contype() {
             ConstrType::ConstrForeign if common::is_kind(context, &table, RelationKind::PartitionedTable) => {
                 "a foreign key of a partitioned table"

@@ -110,7 +110,7 @@ fn slow(context: &Context<'_>) -> Option<(String, Option<QName>)> {
         .claims
         .iter()
         .filter(|claim| claim.existed)
-        .max_by_key(|claim| (claim.work, Some(&claim.relation) == own.as_ref()))?;
+        .max_by_key(|claim| (claim.work, Some(&claim.relation) == own))?;
     let name = &worst.relation;
     match worst.work {
         Work::Rewrite => Some((format!("rewrites `{name}`"), Some(name.clone()))),

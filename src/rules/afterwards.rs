@@ -1,0 +1,55 @@
+//! The rules that look at the whole change, once it is read.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
+
+use super::{ChangeContext, Check, Input, Rule, Sink, names};
+use crate::{
+    finding::{Direction, Finding},
+    schema::{At, Catalog, Unit},
+    sql,
+};
+
+/// From so many statements on, these rules share the cores.
+const MANY: usize = 2000;
+
+/// Runs them; `catalogs` are the database before the change and after it.
+pub(super) fn look(
+    checks: &[(&'static Rule, &'static Check)],
+    input: &Input<'_>,
+    units: &[Arc<Unit>],
+    [before, after]: [&Catalog; 2],
+    found: &mut Vec<Finding>,
+) {
+    let mut created: HashMap<String, Vec<usize>> = HashMap::new();
+    for (number, unit) in units.iter().enumerate() {
+        for (_, name) in names::created(&unit.node) {
+            created.entry(name.name).or_default().push(number);
+        }
+    }
+    let context = ChangeContext {
+        units,
+        created: &created,
+        before,
+        after,
+        change: input.change,
+        base: input.base,
+        config: input.config,
+        pg: input.pg,
+        policies: OnceLock::new(),
+        schemas: OnceLock::new(),
+    };
+    let at = At { file: 0, direction: Direction::Up, statement: 0, transaction: 0 };
+    let run = |(rule, check): &(&'static Rule, &'static Check)| {
+        let mut found = Vec::new();
+        if let Check::Change(check) = check {
+            check(&context, &mut Sink { rule, change: input.change, at, span: 0..0, found: &mut found });
+        }
+        found
+    };
+    let of_change = |(_, check): &&(&'static Rule, &'static Check)| matches!(check, Check::Change(_));
+    let checks: Vec<_> = checks.iter().filter(of_change).copied().collect();
+    sql::in_order(&checks, units.len() < MANY, run, |each| found.extend(each.flatten()));
+}
