@@ -58,12 +58,12 @@ fn list<'a, T: Sync, E: Serialize>(items: &'a [T], entry: impl Fn(&'a T) -> E + 
         }
         escape::json(String::from_utf8(text).unwrap_or_default())
     };
-    sql::in_order(&chunks, chunks.len() < 2, write, |texts| {
-        for (number, text) in texts.enumerate() {
-            out.push_str(if number == 0 { "[" } else { "," });
-            out.push_str(&text);
-        }
-    });
+    let texts = sql::each(&chunks, chunks.len() < 2, write);
+    out.reserve(texts.iter().map(|text| text.len() + 1).sum());
+    for (number, text) in texts.iter().enumerate() {
+        out.push_str(if number == 0 { "[" } else { "," });
+        out.push_str(text);
+    }
     out.push_str("\n  ]");
 }
 

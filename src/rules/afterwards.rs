@@ -51,5 +51,5 @@ pub(super) fn look(
     };
     let of_change = |(_, check): &&(&'static Rule, &'static Check)| matches!(check, Check::Change(_));
     let checks: Vec<_> = checks.iter().filter(of_change).copied().collect();
-    sql::in_order(&checks, units.len() < MANY, run, |each| found.extend(each.flatten()));
+    found.extend(sql::each(&checks, units.len() < MANY, run).into_iter().flatten());
 }

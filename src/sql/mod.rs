@@ -15,7 +15,7 @@ mod walk;
 pub(crate) use cut::{Comment, Cut, Piece, PieceKind, Unclosed, cut};
 pub(crate) use kind::kind;
 pub(crate) use newer::{Newer, newer_than};
-pub(crate) use parallel::{WORTHWHILE, drop_aside, in_order, with_large_stack};
+pub(crate) use parallel::{WORTHWHILE, drop_aside, each, in_order, with_large_stack};
 pub(crate) use parse::{
     Parsed, SyntaxError, contains_any_ignoring_case, contains_ignoring_case, deparse, expression_text,
     long_identifiers, parse, parse_each, parse_plpgsql, tokens_equal, type_text,

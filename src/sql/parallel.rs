@@ -3,8 +3,12 @@
 
 use std::{
     cell::Cell,
+    iter,
     num::NonZero,
-    sync::mpsc::{self, Receiver, SyncSender},
+    sync::{
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{self, Receiver, SyncSender},
+    },
     thread::{self, Scope},
     time::Duration,
 };
@@ -29,10 +33,15 @@ pub(crate) fn with_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     if LARGE.get() {
         return work();
     }
-    thread::scope(|scope| match spawn(scope, work).join() {
+    thread::scope(|scope| finish(spawn(scope, work)))
+}
+
+/// Waits for a thread; its panic goes on here.
+fn finish<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
+    match thread.join() {
         Ok(value) => value,
         Err(panic) => std::panic::resume_unwind(panic),
-    })
+    }
 }
 
 /// Drops what holds many trees on another thread, and not at once: that takes as long as a tenth of a check,
@@ -74,6 +83,29 @@ pub(crate) fn in_order<I: Sync, O: Send, T>(
     })
 }
 
+/// Does `work` on each item, whoever is free on the next, and returns the results in the items' order. With
+/// `alone`, all of it happens on this thread.
+///
+/// For what [`in_order`] would keep threads waiting with: few items, some of them long.
+pub(crate) fn each<I: Sync, O: Send>(items: &[I], alone: bool, work: impl Fn(&I) -> O + Sync) -> Vec<O> {
+    let threads = thread::available_parallelism().map_or(1, NonZero::get).min(items.len());
+    if alone || threads < 2 {
+        return items.iter().map(work).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let take = || {
+        let at = next.fetch_add(1, Ordering::Relaxed);
+        items.get(at).map(|item| (at, work(item)))
+    };
+    let mut done: Vec<(usize, O)> = thread::scope(|scope| {
+        let threads: Vec<_> =
+            (0..threads).map(|_| spawn(scope, || iter::from_fn(take).collect::<Vec<_>>())).collect();
+        threads.into_iter().flat_map(finish).collect()
+    });
+    done.sort_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
 /// Sends results until nobody wants them any more.
 fn send<O>(sender: &SyncSender<O>, results: impl Iterator<Item = O>) {
     for result in results {
@@ -111,6 +143,8 @@ mod tests {
             assert!(squares.iter().copied().eq(items.iter().map(|item| item * item)));
             let few: Vec<usize> = in_order(&items, alone, |item| *item, |results| results.take(3).collect());
             assert_eq!(few, [0, 1, 2]);
+            let squares = each(&items, alone, |item| item * item);
+            assert!(squares.iter().copied().eq(items.iter().map(|item| item * item)));
         }
     }
 
@@ -120,5 +154,11 @@ mod tests {
         let items: Vec<usize> = (0..100).collect();
         let work = |item: &usize| assert!(*item < 50);
         in_order(&items, false, work, |results| results.count());
+    }
+
+    #[test]
+    #[should_panic(expected = "of one thread")]
+    fn so_is_that_of_whoever_is_free() {
+        each(&[1, 2, 3], false, |item| assert_ne!(*item, 3, "of one thread"));
     }
 }

@@ -25,7 +25,7 @@ use crate::{
     report::{CheckReport, ShadowState, html, json, markdown, sarif, terminal, workflow},
     rules::{self, Base, Input},
     secret::Secret,
-    shadow,
+    shadow, sql,
     stats::Stats,
     workspace,
 };
@@ -68,6 +68,9 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) print_config: bool,
 }
+
+/// From so many files on, their reports are made on all cores.
+const MANY: usize = 100;
 
 /// What a pull request changes, as GitHub tells it.
 #[derive(Debug, Clone, Default)]
@@ -191,13 +194,16 @@ pub(super) fn report(
     not_verified.extend(judged.notes);
     not_verified.extend(change.left_out());
     not_verified.dedup();
-    let reports = files.iter().zip(&judged.facts).map(|(file, facts)| {
-        let rehearsal = outcome.rehearsals.iter().find(|it| it.version == file.version.0);
-        assemble::file(file, facts, rehearsal)
+    let told: Vec<_> = files.iter().zip(&judged.facts).collect();
+    let reports = sql::with_large_stack(|| {
+        sql::each(&told, told.len() < MANY, |(file, facts)| {
+            let rehearsal = outcome.rehearsals.iter().find(|it| it.version == file.version.0);
+            assemble::file(file, facts, rehearsal)
+        })
     });
     let shadow_missing = mode == ShadowMode::Required && !ran && !change.versions.is_empty();
     let report = CheckReport {
-        files: reports.collect(),
+        files: reports,
         findings: judged.findings,
         ignored: judged.ignored,
         tables: judged.tables,
