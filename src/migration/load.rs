@@ -131,7 +131,7 @@ impl Loader {
     }
 
     fn read(&mut self, dir: &str, entries: Vec<Entry>, list_others: bool) -> Vec<Read> {
-        let mut read = Vec::new();
+        let mut files = Vec::new();
         for Entry { name, content } in entries {
             let path = join(dir, &name);
             let parsed = match (file_name::parse(&name), &content) {
@@ -168,12 +168,21 @@ impl Loader {
                 }
                 Content::NotRead => Vec::new(),
             };
-            match decode(&path, bytes) {
-                Ok(text) => read.push((parsed, SourceFile::new(path, text))),
+            files.push((parsed, path, bytes));
+        }
+        let bytes: usize = files.iter().map(|(.., bytes)| bytes.len()).sum();
+        let read = sql::each(files, bytes < sql::WORTHWHILE, |(name, path, bytes)| {
+            let text = decode(&path, bytes)?;
+            Ok((name, SourceFile::new(path, text)))
+        });
+        let mut files = Vec::new();
+        for file in read {
+            match file {
+                Ok(file) => files.push(file),
                 Err(problem) => self.out.problems.push(problem),
             }
         }
-        read
+        files
     }
 
     fn duplicate(&mut self, version: super::Version, claims: &[Read]) {

@@ -45,10 +45,9 @@ fn list<'a, T: Sync, E: Serialize>(items: &'a [T], entry: impl Fn(&'a T) -> E + 
         out.push_str("[]");
         return;
     }
-    let chunks: Vec<&[T]> = items.chunks(CHUNK).collect();
-    let write = |chunk: &&'a [T]| {
+    let write = |chunk: &'a [T]| {
         let mut text = Vec::new();
-        for item in *chunk {
+        for item in chunk {
             text.extend_from_slice(if text.is_empty() { b"\n    " } else { b",\n    " });
             // Indented as within the document and its list. A `Vec` takes whatever is written.
             let mut formatter = PrettyFormatter::new();
@@ -58,7 +57,7 @@ fn list<'a, T: Sync, E: Serialize>(items: &'a [T], entry: impl Fn(&'a T) -> E + 
         }
         escape::json(String::from_utf8(text).unwrap_or_default())
     };
-    let texts = sql::each(&chunks, chunks.len() < 2, write);
+    let texts = sql::each(items.chunks(CHUNK).collect(), items.len() <= CHUNK, write);
     out.reserve(texts.iter().map(|text| text.len() + 1).sum());
     for (number, text) in texts.iter().enumerate() {
         out.push_str(if number == 0 { "[" } else { "," });

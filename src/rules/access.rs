@@ -91,12 +91,8 @@ pub(crate) fn say<'s>(
 
 /// Everything that runs in the statement which stands there, what is inside a DO block first.
 pub(crate) fn units<'a>(context: &ChangeContext<'a>, at: At) -> impl Iterator<Item = &'a Unit> {
-    // They stand in the order in which they run.
-    let units: &'a [Arc<Unit>] = context.units;
-    let key = |unit: &Arc<Unit>| (unit.at.file, unit.at.statement);
-    let from = units.partition_point(|unit| key(unit) < (at.file, at.statement));
-    let to = units.partition_point(|unit| key(unit) <= (at.file, at.statement));
-    units[from..to].iter().map(|unit| &**unit).filter(move |unit| unit.at.direction == at.direction)
+    let units = context.units_at(at).iter().map(|unit| &**unit);
+    units.filter(move |unit| unit.at.direction == at.direction)
 }
 
 /// Tables of exposed schemas as the change leaves them: what row level security can guard.

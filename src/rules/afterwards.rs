@@ -29,8 +29,14 @@ pub(super) fn look(
             created.entry(name.name).or_default().push(number);
         }
     }
+    let mut files = vec![0];
+    files.extend((0..input.change.len()).scan(0, |from, file| {
+        *from += units[*from..].partition_point(|unit| unit.at.file <= file);
+        Some(*from)
+    }));
     let context = ChangeContext {
         units,
+        files: &files,
         created: &created,
         before,
         after,
@@ -42,7 +48,7 @@ pub(super) fn look(
         schemas: OnceLock::new(),
     };
     let at = At { file: 0, direction: Direction::Up, statement: 0, transaction: 0 };
-    let run = |(rule, check): &(&'static Rule, &'static Check)| {
+    let run = |(rule, check): (&'static Rule, &'static Check)| {
         let mut found = Vec::new();
         if let Check::Change(check) = check {
             check(&context, &mut Sink { rule, change: input.change, at, span: 0..0, found: &mut found });
@@ -51,5 +57,5 @@ pub(super) fn look(
     };
     let of_change = |(_, check): &&(&'static Rule, &'static Check)| matches!(check, Check::Change(_));
     let checks: Vec<_> = checks.iter().filter(of_change).copied().collect();
-    found.extend(sql::each(&checks, units.len() < MANY, run).into_iter().flatten());
+    found.extend(sql::each(checks, units.len() < MANY, run).into_iter().flatten());
 }

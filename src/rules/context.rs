@@ -190,6 +190,8 @@ pub(crate) struct FileContext<'a> {
 pub(crate) struct ChangeContext<'a> {
     /// Everything that ran, UP only, in order.
     pub(crate) units: &'a [Arc<Unit>],
+    /// The number of each file's first unit, and of all units.
+    pub(super) files: &'a [usize],
     /// Name → numbers of the units that create an object of it, ascending.
     pub(crate) created: &'a HashMap<String, Vec<usize>>,
     /// The database before the change.
@@ -208,18 +210,25 @@ pub(crate) struct ChangeContext<'a> {
 
 impl<'a> ChangeContext<'a> {
     /// The top-level statement that stands there (or the first thing inside it).
-    pub(crate) fn unit(&self, at: At) -> Option<&Unit> {
-        let key = |at: At| (at.file, at.statement);
-        let first = self.units.partition_point(|unit| key(unit.at) < key(at));
-        let unit = &**self.units.get(first)?;
-        (key(unit.at) == key(at) && unit.at.direction == at.direction).then_some(unit)
+    pub(crate) fn unit(&self, at: At) -> Option<&'a Unit> {
+        self.units_at(at).first().map(|unit| &**unit).filter(|unit| unit.at.direction == at.direction)
+    }
+
+    /// Everything that runs in the statement which stands there, what is inside a DO block first.
+    pub(crate) fn units_at(&self, at: At) -> &'a [Arc<Unit>] {
+        // They stand in the order in which they run.
+        let units = self.units_of(at.file);
+        let from = units.partition_point(|unit| unit.at.statement < at.statement);
+        let to = from + units[from..].partition_point(|unit| unit.at.statement <= at.statement);
+        &units[from..to]
     }
 
     /// What ran in one file.
     pub(crate) fn units_of(&self, file: usize) -> &'a [Arc<Unit>] {
-        let from = self.units.partition_point(|unit| unit.at.file < file);
-        let to = self.units.partition_point(|unit| unit.at.file <= file);
-        &self.units[from..to]
+        match self.files.get(file..) {
+            Some([from, to, ..]) => &self.units[*from..*to],
+            _ => &[],
+        }
     }
 
     /// What ran in the same transaction as the unit of that number, and after it.

@@ -6,7 +6,7 @@ use std::{
     iter,
     num::NonZero,
     sync::{
-        atomic::{AtomicUsize, Ordering},
+        Mutex, PoisonError,
         mpsc::{self, Receiver, SyncSender},
     },
     thread::{self, Scope},
@@ -87,15 +87,15 @@ pub(crate) fn in_order<I: Sync, O: Send, T>(
 /// `alone`, all of it happens on this thread.
 ///
 /// For what [`in_order`] would keep threads waiting with: few items, some of them long.
-pub(crate) fn each<I: Sync, O: Send>(items: &[I], alone: bool, work: impl Fn(&I) -> O + Sync) -> Vec<O> {
+pub(crate) fn each<I: Send, O: Send>(items: Vec<I>, alone: bool, work: impl Fn(I) -> O + Sync) -> Vec<O> {
     let threads = thread::available_parallelism().map_or(1, NonZero::get).min(items.len());
     if alone || threads < 2 {
-        return items.iter().map(work).collect();
+        return items.into_iter().map(work).collect();
     }
-    let next = AtomicUsize::new(0);
+    let items = Mutex::new(items.into_iter().enumerate());
     let take = || {
-        let at = next.fetch_add(1, Ordering::Relaxed);
-        items.get(at).map(|item| (at, work(item)))
+        let (at, item) = items.lock().unwrap_or_else(PoisonError::into_inner).next()?;
+        Some((at, work(item)))
     };
     let mut done: Vec<(usize, O)> = thread::scope(|scope| {
         let threads: Vec<_> =
@@ -143,7 +143,7 @@ mod tests {
             assert!(squares.iter().copied().eq(items.iter().map(|item| item * item)));
             let few: Vec<usize> = in_order(&items, alone, |item| *item, |results| results.take(3).collect());
             assert_eq!(few, [0, 1, 2]);
-            let squares = each(&items, alone, |item| item * item);
+            let squares = each(items.clone(), alone, |item| item * item);
             assert!(squares.iter().copied().eq(items.iter().map(|item| item * item)));
         }
     }
@@ -159,6 +159,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "of one thread")]
     fn so_is_that_of_whoever_is_free() {
-        each(&[1, 2, 3], false, |item| assert_ne!(*item, 3, "of one thread"));
+        each(vec![1, 2, 3], false, |item| assert_ne!(item, 3, "of one thread"));
     }
 }

@@ -10,7 +10,11 @@ use super::slashed;
 use crate::{
     error::{Cause, Error},
     migration::{Content, Entry, MAX_BYTES, wants},
+    sql,
 };
+
+/// From so many files on, reading them is shared among the cores.
+const MANY: usize = 500;
 
 /// What a link may lead to: the repository, and the folder itself where it was named from outside.
 pub(super) struct Fence {
@@ -64,14 +68,13 @@ pub(super) fn entries(path: &Path, shown: &str, fence: &Fence) -> Result<Vec<Ent
         let what = format!("the folder {shown} cannot be read");
         Error::io(what, "Check its permissions.", Cause::from(error))
     };
-    let mut entries = Vec::new();
-    for entry in fs::read_dir(path).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
+    let entries = fs::read_dir(path).map_err(failed)?.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+    let few = entries.len() < MANY;
+    Ok(sql::each(entries, few, |entry| {
         let name = entry.file_name().to_string_lossy().into_owned();
         let content = if wants(&name) { content(&entry.path(), &name, fence) } else { unread(&entry) };
-        entries.push(Entry { name, content });
-    }
-    Ok(entries)
+        Entry { name, content }
+    }))
 }
 
 fn unread(entry: &fs::DirEntry) -> Content {

@@ -137,7 +137,9 @@ pub(super) fn run(args: &Args, session: &mut Session) -> Result<u8, Error> {
             None,
         ));
     }
-    Ok(exit_code(&report))
+    let code = exit_code(&report);
+    sql::drop_aside(report);
+    Ok(code)
 }
 
 /// Checks, and prints nothing: reads the folder, lints the change, rehearses it.
@@ -194,9 +196,9 @@ pub(super) fn report(
     not_verified.extend(judged.notes);
     not_verified.extend(change.left_out());
     not_verified.dedup();
-    let told: Vec<_> = files.iter().zip(&judged.facts).collect();
+    let told = files.iter().zip(&judged.facts).collect();
     let reports = sql::with_large_stack(|| {
-        sql::each(&told, told.len() < MANY, |(file, facts)| {
+        sql::each(told, files.len() < MANY, |(file, facts)| {
             let rehearsal = outcome.rehearsals.iter().find(|it| it.version == file.version.0);
             assemble::file(file, facts, rehearsal)
         })
@@ -218,6 +220,7 @@ pub(super) fn report(
         unreadable,
         shadow_missing,
     };
+    sql::drop_aside((change, judged.facts, outcome.rehearsals));
     Ok((report, config))
 }
 

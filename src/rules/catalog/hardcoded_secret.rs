@@ -169,16 +169,19 @@ fn is_suspect(text: &str) -> bool {
         let before = at.checked_sub(1).map_or(b' ', |before| bytes[before]);
         !(before.is_ascii_alphanumeric() || before == b'_')
     };
-    bytes.iter().enumerate().any(|(at, byte)| {
+    bytes.array_windows().enumerate().any(|(at, pair)| {
         let starts = |word: &str| bytes[at..].starts_with(word.as_bytes());
-        match byte {
-            b':' => starts("://"),
-            b'-' => starts("-----BEGIN "),
-            b'v' | b'V' => bytes[at..].get(..6).is_some_and(|word| word.eq_ignore_ascii_case(b"vault.")),
-            b'e' => starts("eyJ") && begins_word(at),
-            b'B' => starts("Bearer ") && begins_word(at),
+        match pair {
+            b"//" => at > 0 && bytes[at - 1] == b':',
+            b"--" => starts("-----BEGIN "),
+            b"lt" | b"LT" | b"lT" | b"Lt" => {
+                let word = at.checked_sub(3).and_then(|from| bytes.get(from..at + 3));
+                word.is_some_and(|word| word.eq_ignore_ascii_case(b"vault."))
+            }
+            b"ey" => starts("eyJ") && begins_word(at),
+            b"Be" => starts("Bearer ") && begins_word(at),
             // One of these begins each prefix.
-            b's' | b'r' | b'w' | b'g' | b'x' | b'A' | b'S' => {
+            b"sb" | b"sk" | b"rk" | b"wh" | b"gh" | b"gi" | b"xo" | b"AK" | b"AI" | b"SG" => {
                 begins_word(at) && PREFIXES.iter().any(|(prefix, ..)| starts(prefix))
             }
             _ => false,

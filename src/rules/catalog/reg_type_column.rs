@@ -39,8 +39,10 @@ const REFUSED: [&str; 8] = [
 fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
     for relation in context.after.relations.values().filter(|relation| !relation.temporary) {
         for column in &relation.columns {
-            let Some(unit) = column.born.or(relation.born).and_then(|at| context.unit(at)) else { continue };
-            if REFUSED.contains(&column.ty.name.as_str()) {
+            if !REFUSED.contains(&column.ty.name.as_str()) {
+                continue;
+            }
+            if let Some(unit) = column.born.or(relation.born).and_then(|at| context.unit(at)) {
                 sink.report_at(
                     unit.at,
                     unit.span.clone(),
