@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use super::{ChangeContext, Check, Input, Rule, Sink, names};
+use super::{ChangeContext, Input, Rule, Sink, checks::Checks, names};
 use crate::{
     finding::{Direction, Finding},
     schema::{At, Catalog, Unit},
@@ -17,7 +17,7 @@ const MANY: usize = 2000;
 
 /// Runs them; `catalogs` are the database before the change and after it.
 pub(super) fn look(
-    checks: &[(&'static Rule, &'static Check)],
+    checks: &Checks,
     input: &Input<'_>,
     units: &[Arc<Unit>],
     [before, after]: [&Catalog; 2],
@@ -48,14 +48,11 @@ pub(super) fn look(
         schemas: OnceLock::new(),
     };
     let at = At { file: 0, direction: Direction::Up, statement: 0, transaction: 0 };
-    let run = |(rule, check): (&'static Rule, &'static Check)| {
+    let run = |(rule, check): (&'static Rule, fn(&ChangeContext<'_>, &mut Sink<'_>))| {
         let mut found = Vec::new();
-        if let Check::Change(check) = check {
-            check(&context, &mut Sink { rule, change: input.change, at, span: 0..0, found: &mut found });
-        }
+        check(&context, &mut Sink { rule, change: input.change, at, span: 0..0, found: &mut found });
         found
     };
-    let of_change = |(_, check): &&(&'static Rule, &'static Check)| matches!(check, Check::Change(_));
-    let checks: Vec<_> = checks.iter().filter(of_change).copied().collect();
-    found.extend(sql::each(checks, units.len() < MANY, run).into_iter().flatten());
+    let alone = units.len() < MANY;
+    found.extend(sql::each(checks.change.clone(), alone, run).into_iter().flatten());
 }

@@ -19,9 +19,6 @@ pub(super) struct Parsed {
     pub(super) noted: Vec<(&'static Rule, Noted)>,
 }
 
-/// A rule that looks at texts, and how.
-pub(super) type OnText = (&'static Rule, fn(&str) -> Vec<Noted>);
-
 /// How much text is parsed at once: trees are large, and few of them should wait for the model.
 const CHUNK: usize = 16 << 10;
 
@@ -29,7 +26,7 @@ const CHUNK: usize = 16 << 10;
 /// their order. Must run under [`sql::with_large_stack`].
 pub(super) fn parsed<T>(
     sections: &[&Section],
-    checks: &[OnText],
+    checks: &[(&'static Rule, fn(&str) -> Vec<Noted>)],
     take: impl FnOnce(&mut dyn Iterator<Item = Parsed>) -> T,
 ) -> T {
     let mut chunks = Vec::new();

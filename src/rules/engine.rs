@@ -3,9 +3,11 @@
 use std::{cell::OnceCell, collections::BTreeMap, ops::Range, rc::Rc, sync::Arc};
 
 use super::{
-    ALL, Base, Check, Context, FileContext, Later, Rule, Sink, afterwards,
+    Base, Context, FileContext, Later, Rule, Sink, afterwards,
     ahead::{self, Parsed},
-    catalog, context, levels, outcome,
+    catalog,
+    checks::Checks,
+    context, outcome,
     outside::outside,
 };
 use crate::{
@@ -68,7 +70,7 @@ pub(super) fn check(input: &Input<'_>) -> Outcome {
 
 struct Run<'a> {
     input: &'a Input<'a>,
-    checks: Rc<[(&'static Rule, &'static Check)]>,
+    checks: Rc<Checks>,
     catalog: Catalog,
     units: Vec<Arc<Unit>>,
     transactions: usize,
@@ -80,7 +82,7 @@ impl<'a> Run<'a> {
     fn new(input: &'a Input<'a>) -> Self {
         Self {
             input,
-            checks: checks(input.config),
+            checks: Rc::new(Checks::on(input.config)),
             catalog: Catalog::initial(input.config),
             units: Vec::new(),
             transactions: 0,
@@ -94,14 +96,9 @@ impl<'a> Run<'a> {
         let before = self.catalog.clone();
         let input = self.input;
         let change = input.change;
-        let on_texts: Vec<_> = (self.checks.iter())
-            .filter_map(|(rule, check)| match check {
-                Check::Text(check) => Some((*rule, *check)),
-                _ => None,
-            })
-            .collect();
+        let checks = Rc::clone(&self.checks);
         let ups: Vec<&Section> = change.iter().map(|migration| &migration.up).collect();
-        ahead::parsed(&ups, &on_texts, |parsed| {
+        ahead::parsed(&ups, &checks.text, |parsed| {
             for (index, migration) in change.iter().enumerate() {
                 self.file(index, migration);
                 let facts = self.section(index, migration, Direction::Up, parsed);
@@ -110,13 +107,12 @@ impl<'a> Run<'a> {
         });
         self.out.partitions = outcome::partitions(&self.catalog);
         self.out.tables = changed_tables(&before, &self.catalog);
-        let checks = &self.checks;
-        afterwards::look(checks, input, &self.units, [&before, &self.catalog], &mut self.out.findings);
+        afterwards::look(&checks, input, &self.units, [&before, &self.catalog], &mut self.out.findings);
         let known = !self.is_blind() && !before.blind;
         sql::drop_aside(std::mem::take(&mut self.units));
         let downs: Vec<&Section> =
             change.iter().rev().filter_map(|migration| migration.section(Direction::Down)).collect();
-        ahead::parsed(&downs, &on_texts, |parsed| {
+        ahead::parsed(&downs, &checks.text, |parsed| {
             for (index, migration) in change.iter().enumerate().rev() {
                 self.section(index, migration, Direction::Down, parsed);
             }
@@ -199,10 +195,8 @@ impl<'a> Run<'a> {
             pg: self.input.pg,
         };
         let at = At { file: index, direction: Direction::Up, statement: 0, transaction: 0 };
-        for (rule, check) in self.checks.clone().iter() {
-            if let Check::File(check) = check {
-                check(&context, &mut self.sink(rule, at, 0..0));
-            }
+        for (rule, check) in &self.checks.clone().file {
+            check(&context, &mut self.sink(rule, at, 0..0));
         }
     }
 
@@ -327,18 +321,9 @@ impl<'a> Run<'a> {
             altered_relation: OnceCell::new(),
             altered_is_live: OnceCell::new(),
         };
-        for (rule, check) in self.checks.iter() {
-            if let Check::Statement(check) = check {
-                let span = unit.span.clone();
-                let mut sink = Sink {
-                    rule,
-                    change: self.input.change,
-                    at: unit.at,
-                    span,
-                    found: &mut self.out.findings,
-                };
-                check(&context, &mut sink);
-            }
+        for (rule, check) in &self.checks.statement {
+            let (change, at, span) = (self.input.change, unit.at, unit.span.clone());
+            check(&context, &mut Sink { rule, change, at, span, found: &mut self.out.findings });
         }
         claims
     }
@@ -374,10 +359,4 @@ enum Inside {
     Unit(Box<Unit>, Option<Vec<String>>),
     /// Cannot be read, and why.
     Opaque(String),
-}
-
-/// What the rules look at, without those that are switched off.
-fn checks(config: &Config) -> Rc<[(&'static Rule, &'static Check)]> {
-    let on = ALL.iter().filter(|rule| levels::is_on_somewhere(config, rule));
-    on.flat_map(|rule| rule.checks.iter().map(move |check| (*rule, check))).collect()
 }

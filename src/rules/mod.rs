@@ -13,6 +13,7 @@ mod afterwards;
 mod ahead;
 mod bounds;
 mod catalog;
+mod checks;
 mod columns;
 mod common;
 mod context;

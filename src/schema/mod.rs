@@ -18,6 +18,7 @@ mod relations;
 mod resolve;
 mod retype;
 mod session;
+mod store;
 mod types;
 mod undone;
 mod unit;
@@ -207,7 +208,7 @@ impl Catalog {
     pub(crate) fn forget_temporary(&mut self) {
         let first = QName::new("pg_temp", "");
         let temporary = |name: &&QName| name.is_temporary();
-        let made = self.relations.range(&first..).map(|(name, _)| name).take_while(temporary);
+        let made = self.relations.keys_from(&first).take_while(temporary);
         for name in made.cloned().collect::<Vec<_>>() {
             self.relations.remove(&name);
         }

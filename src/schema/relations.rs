@@ -5,16 +5,16 @@
 //! most of a check.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, btree_map},
+    collections::{BTreeSet, HashMap},
     ops::Deref,
 };
 
-use super::{ConstraintKind, QName, Relation};
+use super::{ConstraintKind, QName, Relation, store::Store};
 
 /// Reads as a map. What changes it goes through the methods here, which keep [`Self::speaking_of`] true.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Relations {
-    map: BTreeMap<QName, Relation>,
+    map: Store<Relation>,
     /// Name → relations that speak of it, or once did: where to look, not what is found there.
     mentions: HashMap<QName, BTreeSet<QName>>,
     /// Of those, the ones that are, or once were, partitions of it: a table that thousands of foreign keys
@@ -25,7 +25,7 @@ pub(crate) struct Relations {
 }
 
 impl Deref for Relations {
-    type Target = BTreeMap<QName, Relation>;
+    type Target = Store<Relation>;
 
     fn deref(&self) -> &Self::Target {
         &self.map
@@ -67,7 +67,7 @@ impl Relations {
     }
 
     /// As [`Self::get_mut`].
-    pub(crate) fn values_mut(&mut self) -> btree_map::ValuesMut<'_, QName, Relation> {
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut Relation> {
         self.map.values_mut()
     }
 
