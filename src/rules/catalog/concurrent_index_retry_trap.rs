@@ -52,7 +52,11 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     } else {
         return;
     };
-    let report = sink.report(message).on(&table);
+    let mut report = sink.report(message).on(&table);
+    if !index.idxname.is_empty() {
+        let help = format!("`DROP INDEX CONCURRENTLY IF EXISTS {}` it right before it is built.", name.sql());
+        report = report.help(help);
+    }
     if let Some(text) = edits::build_concurrently(index, &table) {
         match edits::in_place_outside(context, text.clone()) {
             Some(edit) => report.replace(edit),

@@ -1,5 +1,7 @@
 //! An index dropped before the one that takes its place is built.
 
+use std::sync::Arc;
+
 use crate::{
     finding::{Category, Severity},
     rules::{ChangeContext, Check, Rule, Sink, common},
@@ -27,6 +29,7 @@ pub(super) static RULE: Rule = Rule {
     bad: &[
         "-- lockkeeper: transaction off\ndrop index concurrently public.orders_note_idx;\ncreate index concurrently orders_note_code_idx on public.orders (note, code);",
         "-- lockkeeper: transaction off\ndrop index concurrently if exists orders_note_idx;\ncreate index concurrently orders_note_idx on orders (note) where code is not null;",
+        "alter index public.orders_note_idx rename to orders_note_old;\n-- next file\n-- lockkeeper: transaction off\ndrop index concurrently public.orders_note_old;\ncreate index concurrently orders_note_code_idx on public.orders (note, code);",
     ],
     good: &[
         "-- lockkeeper: transaction off\ncreate index concurrently orders_note_code_idx on public.orders (note, code);\ndrop index concurrently public.orders_note_idx;",
@@ -44,8 +47,9 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             continue;
         }
         for name in drop.objects.iter().filter_map(ast::name) {
-            let Some((table, index)) = before(context, &name) else { continue };
             let (earlier, later) = (&context.units[..at], &context.units[at + 1..]);
+            let Some((table, index)) = before(context, &former(name.clone(), earlier)) else { continue };
+            let dropped = QName::new(index.name.schema.clone(), name.name);
             let covered = earlier.iter().any(|unit| replaces(context, unit, table, index));
             let Some(built) = later.iter().find(|unit| replaces(context, unit, table, index)) else {
                 continue;
@@ -64,18 +68,18 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
                 _ => String::new(),
             };
             let message = format!(
-                "drops index `{}` of `{}` before statement {}{} builds the one that replaces it: {cost}",
-                index.name, table.name, built.at.statement, file
+                "drops index `{dropped}` of `{}` before statement {}{} builds the one that replaces it: {cost}",
+                table.name, built.at.statement, file
             );
             let (build, drop) = (built.text.trim(), unit.text.trim());
             // Where the name stays, the old index has to make room for it.
-            let suggestion = if builds(built, &index.name) {
-                let aside = QName::new(index.name.schema.clone(), format!("{}_old", index.name.name));
+            let suggestion = if builds(built, &dropped) {
+                let aside = QName::new(dropped.schema.clone(), format!("{}_old", dropped.name));
                 let how =
                     if drop.to_ascii_lowercase().contains("concurrently") { "CONCURRENTLY " } else { "" };
                 format!(
                     "ALTER INDEX {} RENAME TO {};\n{build};\nDROP INDEX {how}{};",
-                    index.name.sql(),
+                    dropped.sql(),
                     sql::ident(&aside.name),
                     aside.sql()
                 )
@@ -92,6 +96,20 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
 
 fn builds(unit: &Unit, name: &QName) -> bool {
     matches!(&unit.node, NodeEnum::IndexStmt(create) if create.idxname == name.name)
+}
+
+/// What an index was called before the change renamed it.
+fn former(mut name: ast::Name, earlier: &[Arc<Unit>]) -> ast::Name {
+    for unit in earlier.iter().rev() {
+        if let NodeEnum::RenameStmt(rename) = &unit.node
+            && rename.rename_type() == ObjectType::ObjectIndex
+            && rename.newname == name.name
+            && let Some(range) = &rename.relation
+        {
+            name.name.clone_from(&range.relname);
+        }
+    }
+    name
 }
 
 /// The index of that name as it was before the change.
