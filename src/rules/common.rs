@@ -8,7 +8,7 @@ use crate::{
     lock::LockMode,
     migration::Section,
     rules::Context,
-    schema::{Body, Index, IndexColumn, Nesting, QName, Relation, RelationKind, TypeKind, bodies},
+    schema::{Body, Index, IndexColumn, Nesting, QName, Relation, RelationKind, bodies},
     sql::{
         self,
         ast::{
@@ -158,18 +158,12 @@ pub(crate) fn is_serial(column: &ColumnDef) -> bool {
     matches!(parts.as_slice(), [name] if serial.contains(&name.as_str()))
 }
 
-/// Whether the column's type is a domain that brings a default.
-pub(crate) fn domain_has_default(context: &Context<'_>, column: &ColumnDef) -> bool {
-    let Some(name) = column.type_name.as_ref().and_then(|ty| Name::from_parts(&ast::strings(&ty.names)))
-    else {
-        return false;
-    };
-    let qualified = name.schema.is_some();
-    context.catalog.types.values().any(|ty| {
-        ty.name.name == name.name
-            && (!qualified || name.schema.as_ref() == Some(&ty.name.schema))
-            && matches!(ty.kind, TypeKind::Domain { has_default: true, .. })
-    })
+/// The default that the column's type brings, where that is a domain and the column has none of its own.
+pub(crate) fn domain_default<'a>(context: &'a Context<'_>, column: &ColumnDef) -> Option<&'a Node> {
+    if default(column).is_some() {
+        return None;
+    }
+    context.catalog.domain_default(column.type_name.as_ref()?, context.session)
 }
 
 /// Whether an inline constraint is followed by `NOT ENFORCED`, or says so itself.

@@ -3,7 +3,9 @@
 use crate::{
     rules::Context,
     schema::{Nesting, QName, Relation},
-    sql::ast::{AExprKind, BoolExprType, Name, Node, NodeEnum, RangeVar, SelectStmt, WithClause, strings},
+    sql::ast::{
+        AExprKind, BoolExprType, Name, Node, NodeEnum, RangeVar, SelectStmt, WithClause, a_const, strings,
+    },
 };
 
 /// One `INSERT`, `UPDATE`, `DELETE` or `MERGE`.
@@ -14,6 +16,8 @@ pub(crate) struct Dml<'a> {
     pub(crate) condition: Option<&'a Node>,
     /// Other tables joined (`FROM`, `USING`).
     pub(crate) joins: &'a [Node],
+    /// A `MERGE`, whose condition is that of its join.
+    pub(crate) merges: bool,
     /// Where an `INSERT` gets its rows.
     pub(crate) select: Option<&'a SelectStmt>,
 }
@@ -33,6 +37,7 @@ fn collect<'a>(node: &'a NodeEnum, found: &mut Vec<Dml<'a>>) {
                 target,
                 condition: delete.where_clause.as_deref(),
                 joins: &delete.using_clause,
+                merges: false,
                 select: None,
             }));
             delete.with_clause.as_ref()
@@ -43,6 +48,7 @@ fn collect<'a>(node: &'a NodeEnum, found: &mut Vec<Dml<'a>>) {
                 target,
                 condition: update.where_clause.as_deref(),
                 joins: &update.from_clause,
+                merges: false,
                 select: None,
             }));
             update.with_clause.as_ref()
@@ -56,6 +62,7 @@ fn collect<'a>(node: &'a NodeEnum, found: &mut Vec<Dml<'a>>) {
                     target,
                     condition: None,
                     joins: std::slice::from_ref(source),
+                    merges: true,
                     select: None,
                 });
             }
@@ -71,6 +78,7 @@ fn collect<'a>(node: &'a NodeEnum, found: &mut Vec<Dml<'a>>) {
                 target,
                 condition: select.and_then(|select| select.where_clause.as_deref()),
                 joins: &[],
+                merges: false,
                 select,
             }));
             insert.with_clause.as_ref()
@@ -108,7 +116,8 @@ pub(crate) fn reads(node: &Node) -> Vec<Name> {
 pub(crate) fn picks_by_key(condition: Option<&Node>, table: &QName, context: &Context<'_>) -> bool {
     let Some(condition) = condition else { return false };
     let relation = context.relation(table);
-    picks(condition, &keys(relation), &Given { lists: &[], body: body_over(relation, context) })
+    let body = body_over(relation, context);
+    picks(condition, &keys(relation), &Given { lists: &[], body, target: None })
 }
 
 /// As [`picks_by_key`] of a change's own condition, which may also take the key from a list of rows that
@@ -118,7 +127,17 @@ pub(crate) fn changes_by_key(change: &Dml<'_>, table: &QName, context: &Context<
     let lists: Vec<String> = change.joins.iter().filter_map(list_of_rows).collect();
     let relation = context.relation(table);
     let body = body_over(relation, context).filter(|_| change.joins.is_empty());
-    picks(condition, &keys(relation), &Given { lists: &lists, body })
+    picks(condition, &keys(relation), &Given { lists: &lists, body, target: None })
+}
+
+/// As [`changes_by_key`], inside a body, where the key may also be a field of a loop's record: `t.id = r.id`.
+pub(crate) fn changes_by_record(change: &Dml<'_>, table: &QName, context: &Context<'_>) -> bool {
+    let Some(condition) = change.condition.filter(|_| change.joins.is_empty()) else { return false };
+    let relation = context.relation(table);
+    let target = &change.target.relname;
+    let alias = change.target.alias.as_ref().map(|alias| &alias.aliasname);
+    let target = Some(alias.unwrap_or(target).as_str());
+    picks(condition, &keys(relation), &Given { lists: &[], body: body_over(relation, context), target })
 }
 
 /// What a condition may compare a key with.
@@ -127,6 +146,8 @@ struct Given<'a> {
     lists: &'a [String],
     /// Inside a body, the table: a bare name that is no column of it is a parameter or a variable.
     body: Option<&'a Relation>,
+    /// Inside a body, what the table is called: another name before a dot is a record's.
+    target: Option<&'a str>,
 }
 
 impl Given<'_> {
@@ -185,6 +206,11 @@ fn picks(condition: &Node, keys: &[Vec<String>], given: &Given<'_>) -> bool {
     {
         return expression.args.iter().all(|branch| picks(branch, keys, given));
     }
+    // One row by definition, and none.
+    let cursor = matches!(&condition.node, Some(NodeEnum::CurrentOfExpr(_)));
+    if cursor || always_false(condition) {
+        return true;
+    }
     let mut fixed = Vec::new();
     equalities(condition, given, &mut fixed);
     keys.iter().any(|key| !key.is_empty() && key.iter().all(|column| fixed.contains(column)))
@@ -204,6 +230,21 @@ fn equalities(condition: &Node, given: &Given<'_>, fixed: &mut Vec<String>) {
             if !equals || !kind_fits {
                 return;
             }
+            // `(a, b) = (1, 2)` is `a = 1 AND b = 2`.
+            if let Some(left) = row(left) {
+                let rows = match &right.node {
+                    Some(NodeEnum::List(list)) => list.items.iter().map(row).collect(),
+                    _ => Some(vec![row(right).unwrap_or_default()]),
+                };
+                let rows: Vec<&[Node]> = rows.unwrap_or_default();
+                for (at, part) in left.iter().enumerate() {
+                    let is_given = |row: &&[Node]| row.get(at).is_some_and(|it| column(it, given).is_none());
+                    if !rows.is_empty() && rows.iter().all(is_given) {
+                        fixed.extend(column(part, given));
+                    }
+                }
+                return;
+            }
             match (column(left, given), column(right, given)) {
                 (Some(name), None) => fixed.push(name),
                 (None, Some(name)) if kind == AExprKind::AexprOp => fixed.push(name),
@@ -214,11 +255,25 @@ fn equalities(condition: &Node, given: &Given<'_>, fixed: &mut Vec<String>) {
     }
 }
 
+/// The parts of a row that is written out.
+fn row(node: &Node) -> Option<&[Node]> {
+    match &node.node {
+        Some(NodeEnum::RowExpr(row)) => Some(&row.args),
+        _ => None,
+    }
+}
+
+fn always_false(condition: &Node) -> bool {
+    matches!(&condition.node, Some(NodeEnum::AConst(constant))
+        if matches!(&constant.val, Some(a_const::Val::Boolval(value)) if !value.boolval))
+}
+
 /// The column that an expression is, casts aside; none that is given.
 fn column(node: &Node, given: &Given<'_>) -> Option<String> {
     match node.node.as_ref()? {
         NodeEnum::ColumnRef(column) => match strings(&column.fields).as_slice() {
             [list, _] if given.lists.contains(list) => None,
+            [record, _] if given.target.is_some_and(|target| target != record) => None,
             path if given.is_variable(path) => None,
             path => path.last().cloned(),
         },

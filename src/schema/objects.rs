@@ -216,6 +216,8 @@ pub(crate) struct Index {
     pub(crate) name: QName,
     pub(crate) unique: bool,
     pub(crate) columns: Vec<IndexColumn>,
+    /// Columns that it only carries along (`INCLUDE`).
+    pub(crate) included: Vec<String>,
     pub(crate) predicate: Option<Box<Node>>,
     /// `btree`, `gin`, …
     pub(crate) method: String,
@@ -237,12 +239,13 @@ impl Index {
         self.columns.iter().filter_map(plain).collect()
     }
 
-    /// Whether a column stands in the key, in an expression of it, or in the predicate.
+    /// Whether a column stands in the key, in an expression of it, in the predicate, or beside the key.
     pub(crate) fn uses(&self, column: &str) -> bool {
         self.columns.iter().any(|key| match key {
             IndexColumn::Column(name) => name == column,
             IndexColumn::Expression(text) => expression_uses(text, column),
-        }) || self.predicate.as_deref().is_some_and(|node| super::columns_in(node).contains(column))
+        }) || self.included.iter().any(|name| name == column)
+            || self.predicate.as_deref().is_some_and(|node| super::columns_in(node).contains(column))
     }
 
     /// Whether a column stands in an expression of the key or in the predicate.
@@ -330,6 +333,10 @@ pub(crate) struct Routine {
     pub(crate) argument_names: Vec<String>,
     /// How many of them have defaults.
     pub(crate) defaults: usize,
+    /// Whether the last of them takes whatever is left of a call's arguments.
+    pub(crate) variadic: bool,
+    /// `OUT` parameters, as `name type`.
+    pub(crate) outputs: Vec<String>,
     pub(crate) returns: Option<String>,
     pub(crate) language: String,
     pub(crate) security_definer: bool,
@@ -337,10 +344,12 @@ pub(crate) struct Routine {
     pub(crate) volatility: char,
     /// `SET name = value` options, lower-case name → value text.
     pub(crate) settings: BTreeMap<String, String>,
-    /// `BEGIN ATOMIC` or `RETURN`: bound when created.
-    pub(crate) sql_body: bool,
+    /// STRICT, PARALLEL, COST, ROWS and LEAKPROOF, where they are written: lower-case name → value text.
+    pub(crate) options: BTreeMap<String, String>,
     /// Source text of a string body.
     pub(crate) body: Option<String>,
+    /// The statements of `BEGIN ATOMIC` or `RETURN`, bound when created.
+    pub(crate) bound: Option<String>,
     pub(crate) grants: Vec<Grant>,
     /// Where the change last granted something on it.
     pub(crate) granted: Option<At>,
@@ -371,9 +380,10 @@ pub(crate) enum TypeKind {
     },
     Domain {
         base: ColumnType,
-        constrained: bool,
+        /// Names of its CHECK constraints.
+        checks: Vec<String>,
         not_null: bool,
-        has_default: bool,
+        default: Option<Box<Node>>,
     },
     Composite,
     Other,

@@ -183,6 +183,21 @@ impl Catalog {
         ty.clone()
     }
 
+    /// The default that a domain brings, its own or that of a domain below it.
+    pub(crate) fn domain_default(&self, written: &TypeName, session: &super::Session) -> Option<&Node> {
+        let mut ty = self.column_type(written, session);
+        for _ in 0..MOST_DOMAINS {
+            match self.type_def(&ty).map(|known| &known.kind) {
+                Some(TypeKind::Domain { default: Some(default), .. }) if ty.array == 0 => {
+                    return Some(default);
+                }
+                Some(TypeKind::Domain { base, .. }) if ty.array == 0 && *base != ty => ty = base.clone(),
+                _ => break,
+            }
+        }
+        None
+    }
+
     /// Whether the type is a domain with a constraint, at any depth. `None`: nobody knows the type.
     pub(crate) fn is_constrained_domain(&self, ty: &ColumnType) -> Option<bool> {
         let built_in = |ty: &ColumnType| ty.schema.is_none() && is_built_in(&ty.name);
@@ -193,7 +208,7 @@ impl Catalog {
         known?;
         for _ in 0..MOST_DOMAINS {
             match known.map(|known| &known.kind) {
-                Some(TypeKind::Domain { constrained: false, not_null: false, base, .. }) => {
+                Some(TypeKind::Domain { checks, not_null: false, base, .. }) if checks.is_empty() => {
                     known = Some(base).filter(|base| !built_in(base)).and_then(|base| self.type_def(base));
                 }
                 kind => return Some(matches!(kind, Some(TypeKind::Domain { .. }))),

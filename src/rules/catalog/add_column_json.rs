@@ -32,6 +32,7 @@ pub(super) static RULE: Rule = Rule {
         "comment on table app.orders is 'ü';\nalter table app.orders add column doc json;",
     ],
     good: &[
+        "create temp table cfg (v json);\nalter table cfg add column w json;",
         "alter table app.orders add column doc jsonb;",
         "create table app.t (id bigint primary key, doc jsonb);",
     ],
@@ -56,7 +57,9 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     };
     match context.node {
         NodeEnum::CreateStmt(create) => {
-            let Some(range) = &create.relation else { return };
+            let Some(range) = create.relation.as_ref().filter(|range| range.relpersistence != "t") else {
+                return;
+            };
             let table = context.catalog.place(&crate::sql::ast::Name::of(range), context.session).to_string();
             for element in &create.table_elts {
                 if let Some(NodeEnum::ColumnDef(def)) = &element.node {
@@ -65,7 +68,10 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
             }
         }
         NodeEnum::AlterTableStmt(_) => {
-            let Some((table, commands)) = context.alter_table() else { return };
+            let Some((table, commands)) = context.alter_table().filter(|(table, _)| !table.is_temporary())
+            else {
+                return;
+            };
             for command in commands {
                 let kind = command.subtype();
                 let Some(NodeEnum::ColumnDef(def)) = command.def.as_ref().and_then(|def| def.node.as_ref())

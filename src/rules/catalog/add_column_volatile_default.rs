@@ -31,12 +31,15 @@ pub(super) static RULE: Rule = Rule {
             create function app.made_up() returns int language plpgsql volatile set search_path = '' as $$ begin return 1; end $$;
             create function app.steady() returns int language plpgsql stable set search_path = '' as $$ begin return 1; end $$;",
     bad: &[
+        "create domain app.key as uuid default gen_random_uuid();\nalter table app.orders add column key app.key;",
         "alter table app.orders add column token uuid default gen_random_uuid();",
         "alter table app.orders add column seen timestamptz not null default clock_timestamp();",
         "alter table app.orders add column n int default app.made_up();",
         "alter table app.orders add column a int, add column b float default random() * 10;",
     ],
     good: &[
+        "create domain app.key as uuid default gen_random_uuid();\nalter table app.orders add column key app.key default null;",
+        "create domain app.state as text default 'new';\nalter table app.orders add column state app.state;",
         "alter table app.orders add column seen timestamptz not null default now();",
         "alter table app.orders add column seen timestamp default timezone('utc', now());",
         "--: postgres.version = 10\nalter table app.orders add column note2 text default null;",
@@ -60,7 +63,11 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         if volatility == Volatility::Steady && (context.pg >= 11 || common::is_null(default)) {
             continue;
         }
-        let ty = column.def.type_name.as_ref().and_then(sql::type_text).unwrap_or_default();
+        let mut ty = column.def.type_name.as_ref().and_then(sql::type_text).unwrap_or_default();
+        if column.of_domain {
+            // Else the domain's default would be computed for each row all the same.
+            ty.push_str(" DEFAULT NULL");
+        }
         let ident = sql::ident(name);
         let default_sql = sql::expression_text(default).unwrap_or_default();
         let suggestion = format!(

@@ -26,6 +26,8 @@ pub(super) static RULE: Rule = Rule {
         "alter table app.orders add column a int, add column n app.positive default 1;",
     ],
     good: &[
+        "create domain app.even as integer constraint even check (value % 2 = 0);\nalter domain app.even drop constraint even;\nalter table app.orders add column even app.even;",
+        "create domain app.odd as integer check (value % 2 = 1);\nalter domain app.odd drop constraint odd_check;\nalter table app.orders add column odd app.odd;",
         "alter table app.orders add column w app.word;",
         "create table app.t (id bigint primary key);\nalter table app.t add column n app.positive;",
     ],

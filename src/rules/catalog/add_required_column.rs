@@ -70,7 +70,7 @@ fn has_value(context: &Context<'_>, column: &ColumnDef) -> bool {
     common::default(column).is_some_and(|value| !common::is_null(value))
         || filled.into_iter().any(|kind| common::inline_of(column, kind).is_some())
         || common::is_serial(column)
-        || (common::default(column).is_none() && common::domain_has_default(context, column))
+        || common::domain_default(context, column).is_some()
 }
 
 fn route(table: &QName, column: &ColumnDef) -> String {

@@ -10,7 +10,11 @@ use crate::{
         edits,
         tautology::always_true,
     },
-    schema::Nesting,
+    schema::{Nesting, QName, Routine},
+    sql::{
+        self,
+        ast::{Name, NodeEnum, NodeRef, strings},
+    },
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -45,10 +49,15 @@ pub(super) static RULE: Rule = Rule {
     good: &[
         "update public.orders set status = 'new' where id = 42;",
         "delete from public.orders where id in (1, 2, 3);",
+        "create table app.seats (room int, place int, primary key (room, place));\n-- next file\ndelete from app.seats where (room, place) = (1, 2);",
+        "delete from public.orders where false;",
         "update public.orders o set status = v.s from (values (1, 'a'), (2, 'b')) as v (id, s) where o.id = v.id;",
         "insert into public.orders values (1, 'a'), (2, 'b');",
         "insert into public.orders (id) select g from generate_series(1, 3) g;",
         "create table app.t (id bigint primary key, a int);\nupdate app.t set a = 1 where a is null;",
+        "-- lockkeeper: transaction off\nupdate public.orders set status = 'new' where id in (select id from public.orders where status is null order by id limit 500);",
+        "-- lockkeeper: transaction off\ndo $$ declare n int; begin loop update public.orders set status = 'new' where id in (select id from public.orders where status is null limit 500); get diagnostics n = row_count; exit when n = 0; commit; end loop; end $$;",
+        "-- lockkeeper: transaction off\ndo $$ declare r record; begin for r in select id from public.orders where status is null loop update public.orders set status = 'new' where id = r.id; commit; end loop; end $$;",
         "-- lockkeeper: backfill table=public.orders key=id batch=1000\nupdate public.orders set status = 'new' where status is null;",
     ],
     checks: &[Check::Statement(check)],
@@ -65,7 +74,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     let found = changes.len();
     for change in changes {
         let table = context.resolve(change.target);
-        if context.is_live(&table) && is_bulk(&change, context) {
+        if context.is_live(&table) && is_bulk(&change, context) && !is_batch(&change, &table, context) {
             let message = if change.verb == "inserts into" {
                 format!(
                     "copies many rows into `{table}` in one transaction, which stays open, with every lock it holds, until \
@@ -97,11 +106,51 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     }
 }
 
+/// Whether that is the safe form already: one batch, or one row, and outside of any transaction, so that each is
+/// committed by itself.
+fn is_batch(change: &Dml<'_>, table: &QName, context: &Context<'_>) -> bool {
+    if context.in_transaction() {
+        return false;
+    }
+    let mut limited = false;
+    sql::walk(context.node, &mut |node| {
+        limited |= matches!(node, NodeRef::SelectStmt(select) if select.limit_count.is_some());
+        true
+    });
+    match context.unit.nesting {
+        Nesting::Top => limited,
+        Nesting::Body { .. } => {
+            (limited || dml::changes_by_record(change, table, context)) && commits(context)
+        }
+    }
+}
+
+/// Whether the DO block, or the procedure that is called, commits as it goes.
+fn commits(context: &Context<'_>) -> bool {
+    let section = context.migration.section(context.direction);
+    let Some(text) = section.map(|section| &section.sql[context.unit.span.clone()]) else { return false };
+    if sql::contains_ignoring_case(text, "commit") {
+        return true;
+    }
+    let nodes = sql::parse(text).unwrap_or_default();
+    nodes.iter().any(|node| match &node.node {
+        Some(NodeEnum::CallStmt(call)) => {
+            let name = call.funccall.as_ref().and_then(|call| Name::from_parts(&strings(&call.funcname)));
+            let overloads = name.map(|name| context.catalog.resolve_routine(&name, context.session).1);
+            let body = |routine: &Routine| {
+                routine.body.as_ref().is_some_and(|body| sql::contains_ignoring_case(body, "commit"))
+            };
+            overloads.unwrap_or_default().iter().any(body)
+        }
+        _ => false,
+    })
+}
+
 fn is_bulk(change: &Dml<'_>, context: &Context<'_>) -> bool {
     let table = context.resolve(change.target);
     if change.verb != "inserts into" {
         // Without a condition it is `dml-without-where`'s to say.
-        let everything = change.joins.is_empty() && change.condition.is_none_or(always_true);
+        let everything = !change.merges && change.condition.is_none_or(always_true);
         return !everything && !dml::changes_by_key(change, &table, context);
     }
     let Some(select) = change.select.filter(|select| select.values_lists.is_empty()) else { return false };

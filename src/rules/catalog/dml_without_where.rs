@@ -35,6 +35,7 @@ pub(super) static RULE: Rule = Rule {
         "delete from public.orders;",
         "update orders set status = 'new' where true;",
         "delete from orders where 1 = 1;",
+        "delete from public.orders using public.orders as other;",
         "with gone as (delete from orders returning id) select count(*) from gone;",
     ],
     good: &[
@@ -48,7 +49,7 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     for change in dml::changes(context.node) {
-        if change.verb == "inserts into" || !change.joins.is_empty() {
+        if change.verb == "inserts into" || change.merges {
             continue;
         }
         let table = context.resolve(change.target);

@@ -173,7 +173,7 @@ fn relatives(name: &Name, context: &Context<'_>) -> Option<Vec<String>> {
             || other.policies.iter().any(|policy| is_read(&policy.using) || is_read(&policy.with_check))
             || other.columns.iter().any(|column| column.ty.to_string().contains(&target.name))
     }) || context.catalog.routines.values().flatten().any(|routine| {
-        routine.sql_body
+        routine.bound.is_some()
             || routine.returns.as_ref().is_some_and(|ty| ty.contains(&target.name))
             || routine.arguments.iter().any(|ty| ty.contains(&target.name))
     });

@@ -19,10 +19,11 @@ pub(super) static RULE: Rule = Rule {
     sources: &["https://www.postgresql.org/docs/current/sql-altertable.html#SQL-ALTERTABLE-DESC-DROP-COLUMN"],
     peers: &["pgm:PGM010", "pgm:PGM011", "pgm:PGM012"],
     takes: Some(LockMode::AccessExclusive),
-    given: "create table public.seats (id bigint primary key, room int, place int, note text, unique (room, place));
+    given: "create table public.seats (id bigint primary key, room int, place int, note text, tag text, unique (room, place));
             alter table public.seats enable row level security;
-            create index seats_note on public.seats (note, room);",
-    bad: &["alter table public.seats drop column place;", "alter table seats drop column id;"],
+            create index seats_note on public.seats (note, room);
+            create index seats_place on public.seats (place) include (tag);",
+    bad: &["alter table public.seats drop column tag;", "alter table public.seats drop column place;", "alter table seats drop column id;"],
     good: &[
         "create table app.t (id bigint primary key, a int, b int, unique (a, b));\nalter table app.t drop column b;",
     ],
@@ -64,7 +65,9 @@ fn taken(relation: &Relation, column: &str) -> Vec<String> {
     taken.extend(relation.indexes.iter().filter(|index| index.constraint.is_none()).filter_map(|index| {
         let has =
             index.columns.iter().any(|other| matches!(other, IndexColumn::Column(name) if name == column));
-        (has && (index.unique || index.columns.len() > 1)).then(|| format!("index `{}`", index.name))
+        let beside = index.included.iter().any(|name| name == column);
+        (beside || (has && (index.unique || index.columns.len() > 1)))
+            .then(|| format!("index `{}`", index.name))
     }));
     taken
 }

@@ -6,7 +6,7 @@ use crate::{
     finding::{Category, Severity},
     rules::{ChangeContext, Check, Rule, Sink, names},
     schema::{Relation, Routine, Session, Transaction, Unit},
-    sql::ast::{self, Name, NodeEnum, ObjectType},
+    sql::ast::{self, FunctionParameterMode, Name, NodeEnum, ObjectType, ObjectWithArgs, TypeName},
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -34,6 +34,8 @@ pub(super) static RULE: Rule = Rule {
             create sequence app.numbers;",
     bad: &["drop view app.names;", "drop function app.two();", "DROP SEQUENCE IF EXISTS app.numbers;"],
     good: &[
+        "create function app.two(more int default 0) returns int language sql immutable set search_path = '' as 'select 2 + more';\ndrop function app.two();",
+        "drop function if exists app.two(text);",
         "drop view app.names;\ncreate view app.names as select 2 as one;",
         "drop function app.two();\ncreate function app.two() returns bigint language sql immutable set search_path = '' as 'select 2::bigint';",
         "create view app.v as select 1 as one;\ndrop view app.v;",
@@ -60,7 +62,8 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             let later = index + 1 + context.rest_of_transaction(index).len();
             // CREATE OR REPLACE makes nothing new of what was there.
             let born_here = made(0..index) && !(is_routine(kind) && was_there(&unit.node, &name, context));
-            let made_again = made(index + 1..later);
+            let made_again =
+                made(index + 1..later) || (is_routine(kind) && takes_the_place(context, index, &name));
             if born_here
                 || made_again
                 || guarded_no_op(&unit.node, kind, &name, context)
@@ -163,21 +166,74 @@ fn is_routine(kind: ObjectType) -> bool {
 
 /// Whether the change found a routine of that name and as many arguments.
 fn was_there(node: &NodeEnum, name: &Name, context: &ChangeContext<'_>) -> bool {
-    let NodeEnum::DropStmt(drop) = node else { return false };
-    let given = drop.objects.iter().find_map(|object| match &object.node {
+    let given = signature(node, name);
+    overloads(name, context).any(|routine| {
+        given.is_some_and(|it| it.args_unspecified || it.objargs.len() == routine.arguments.len())
+    })
+}
+
+/// The routines of that name that were there before the change.
+fn overloads<'a>(name: &'a Name, context: &'a ChangeContext<'_>) -> impl Iterator<Item = &'a Routine> {
+    let named = context.before.routines.iter().filter(|(routine, _)| {
+        routine.name == name.name && name.schema.as_deref().is_none_or(|schema| schema == routine.schema)
+    });
+    named.flat_map(|(_, overloads)| overloads)
+}
+
+/// What the DROP names, with its arguments.
+fn signature<'a>(node: &'a NodeEnum, name: &Name) -> Option<&'a ObjectWithArgs> {
+    let NodeEnum::DropStmt(drop) = node else { return None };
+    drop.objects.iter().find_map(|object| match &object.node {
         Some(NodeEnum::ObjectWithArgs(object))
             if ast::strings(&object.objname).last() == Some(&name.name) =>
         {
             Some(object)
         }
         _ => None,
+    })
+}
+
+/// Types as the model writes them.
+fn types<'a>(
+    written: impl Iterator<Item = &'a TypeName>,
+    context: &ChangeContext<'_>,
+    session: &Session,
+) -> Vec<String> {
+    written.map(|ty| context.after.column_type(ty, session).bare().to_string()).collect()
+}
+
+fn dropped_types(object: &ObjectWithArgs, context: &ChangeContext<'_>, session: &Session) -> Vec<String> {
+    let written = object.objargs.iter().filter_map(|node| match &node.node {
+        Some(NodeEnum::TypeName(ty)) => Some(ty),
+        _ => None,
     });
-    context.before.routines.iter().any(|(routine, overloads)| {
-        routine.name == name.name
-            && name.schema.as_deref().is_none_or(|schema| schema == routine.schema)
-            && overloads.iter().any(|routine| {
-                given.is_some_and(|it| it.args_unspecified || it.objargs.len() == routine.arguments.len())
-            })
+    types(written, context, session)
+}
+
+/// Whether the same transaction has made an overload with other arguments: the old one goes last.
+fn takes_the_place(context: &ChangeContext<'_>, index: usize, name: &Name) -> bool {
+    let unit = &context.units[index];
+    let Some(dropped) = signature(&unit.node, name).filter(|it| !it.args_unspecified) else { return false };
+    let session = Session::new(Transaction::default());
+    let dropped = dropped_types(dropped, context, &session);
+    let first = context.units[..index].partition_point(|it| it.at.transaction < unit.at.transaction);
+    context.creators(&name.name, first..index).any(|other| match &other.node {
+        NodeEnum::CreateFunctionStmt(create) => {
+            let made = Name::from_parts(&ast::strings(&create.funcname));
+            let inputs = create.parameters.iter().filter_map(|node| match &node.node {
+                Some(NodeEnum::FunctionParameter(parameter)) => Some(parameter),
+                _ => None,
+            });
+            let inputs = inputs.filter(|it| {
+                !matches!(
+                    it.mode(),
+                    FunctionParameterMode::FuncParamOut | FunctionParameterMode::FuncParamTable
+                )
+            });
+            let inputs = types(inputs.filter_map(|it| it.arg_type.as_ref()), context, &session);
+            made.is_some_and(|made| names::same_name(&made, name)) && inputs != dropped
+        }
+        _ => false,
     })
 }
 
@@ -198,7 +254,10 @@ fn guarded_no_op(node: &NodeEnum, kind: ObjectType, name: &Name, context: &Chang
     let schema_fits = |schema: &str| name.schema.as_deref().is_none_or(|wanted| wanted == schema);
     match kind {
         T::ObjectFunction | T::ObjectProcedure | T::ObjectAggregate | T::ObjectRoutine => {
-            !before.routines.keys().any(|routine| routine.name == name.name && schema_fits(&routine.schema))
+            let session = Session::new(Transaction::default());
+            let wanted = signature(node, name).filter(|it| !it.args_unspecified);
+            let wanted = wanted.map(|it| dropped_types(it, context, &session));
+            !overloads(name, context).any(|it| wanted.as_ref().is_none_or(|wanted| it.arguments == *wanted))
         }
         T::ObjectType | T::ObjectDomain => {
             !before.types.keys().any(|ty| ty.name == name.name && schema_fits(&ty.schema))

@@ -43,7 +43,7 @@ pub(super) static RULE: Rule = Rule {
 fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
     for (routine, _) in access::changed_routines(context) {
         let Some(at) = access::decided(context, routine, "set") else { continue };
-        let bound = routine.settings.contains_key("search_path") || routine.sql_body;
+        let bound = routine.settings.contains_key("search_path") || routine.bound.is_some();
         let foreign = matches!(routine.language.as_str(), "c" | "internal");
         if bound || foreign || access::is_platform(&routine.name) {
             continue;
@@ -52,7 +52,7 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
         let before = access::routine_before(context, routine);
         let was_open = before.is_some_and(|before| {
             !before.settings.contains_key("search_path")
-                && !before.sql_body
+                && before.bound.is_none()
                 && before.security_definer == routine.security_definer
         });
         let altered = routine.born.is_none() && !access::made_at(context, at);

@@ -23,6 +23,7 @@ pub(super) static RULE: Rule = Rule {
         "create table app.copy as select * from app.orders;",
         "select * into app.copy from app.orders;",
         "create materialized view app.totals as select status, count(*) from app.orders group by status;",
+        "create table app.copy (id bigint primary key, status text);\ninsert into app.copy select id, status from app.orders;",
     ],
     good: &[
         "create materialized view app.totals as select status, count(*) from app.orders group by status with no data;",
@@ -40,6 +41,12 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         }
         NodeEnum::SelectStmt(select) if select.into_clause.is_some() => {
             Some(Node { node: Some(NodeEnum::SelectStmt(select.clone())) })
+        }
+        // Into a table that is nobody's yet: of another one it is `bulk-dml`.
+        NodeEnum::InsertStmt(insert)
+            if insert.relation.as_ref().is_some_and(|range| !context.is_live(&context.resolve(range))) =>
+        {
+            insert.select_stmt.as_deref().cloned()
         }
         _ => return,
     };

@@ -6,7 +6,7 @@ use crate::{
     finding::{Category, Severity},
     rules::{ChangeContext, Check, Rule, Sink},
     schema::Unit,
-    sql::ast::{Node, NodeEnum, VariableSetKind, a_const, strings},
+    sql::ast::{Node, NodeEnum, TransactionStmtKind, VariableSetKind, a_const, strings},
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -25,6 +25,9 @@ pub(super) static RULE: Rule = Rule {
         "set role authenticated;",
     ],
     good: &[
+        "set session_replication_role = origin;\ncreate table app.t (id bigint primary key);",
+        "savepoint a;\nset search_path = app;\nrollback to savepoint a;\nrelease savepoint a;",
+        "-- lockkeeper: transaction off\nbegin;\nset search_path = app;\nrollback;",
         "set local search_path = app;\ncreate table t (id bigint primary key);",
         "set search_path = app;\ncreate table t (id bigint primary key);\nreset search_path;",
         "set role authenticated;\nselect 1;\nset role none;",
@@ -40,8 +43,24 @@ const WATCHED: [&str; 4] = ["search_path", "role", "session_authorization", "ses
 fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
     for file in 0..context.change.len() {
         let mut left: BTreeMap<String, &Unit> = BTreeMap::new();
+        // What was set at BEGIN and at each savepoint, to go back to.
+        let mut marks: Vec<(&str, BTreeMap<String, &Unit>)> = Vec::new();
         for unit in context.units_of(file) {
             match effect(&unit.node) {
+                Effect::Begin => marks = vec![("", left.clone())],
+                Effect::Savepoint(name) => marks.push((name, left.clone())),
+                Effect::RollbackTo(name) => {
+                    if let Some(at) = marks.iter().rposition(|(mark, _)| *mark == name) {
+                        marks.truncate(at + 1);
+                        left.clone_from(&marks[at].1);
+                    }
+                }
+                Effect::Rollback => {
+                    if let Some((_, before)) = marks.drain(..).next() {
+                        left = before;
+                    }
+                }
+                Effect::Commit => marks.clear(),
                 Effect::Set(name) if WATCHED.contains(&name.as_str()) => {
                     left.insert(name, unit);
                 }
@@ -64,18 +83,35 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
     }
 }
 
-enum Effect {
+enum Effect<'a> {
     Set(String),
     Reset(String),
     ResetAll,
+    Begin,
+    Savepoint(&'a str),
+    RollbackTo(&'a str),
+    Rollback,
+    Commit,
     None,
 }
 
-fn effect(node: &NodeEnum) -> Effect {
+fn effect(node: &NodeEnum) -> Effect<'_> {
     match node {
+        NodeEnum::TransactionStmt(it) => match it.kind() {
+            TransactionStmtKind::TransStmtBegin | TransactionStmtKind::TransStmtStart => Effect::Begin,
+            TransactionStmtKind::TransStmtSavepoint => Effect::Savepoint(&it.savepoint_name),
+            TransactionStmtKind::TransStmtRollbackTo => Effect::RollbackTo(&it.savepoint_name),
+            TransactionStmtKind::TransStmtRollback => Effect::Rollback,
+            TransactionStmtKind::TransStmtCommit => Effect::Commit,
+            _ => Effect::None,
+        },
         NodeEnum::VariableSetStmt(set) => match set.kind() {
             // SET ROLE NONE is RESET ROLE.
             VariableSetKind::VarSetValue if set.name == "role" && is_none(&set.args) => {
+                Effect::Reset(set.name.clone())
+            }
+            // So is the default, as dumps and seeds write it.
+            VariableSetKind::VarSetValue if is_origin(&set.name, set.args.first()) => {
                 Effect::Reset(set.name.clone())
             }
             VariableSetKind::VarSetValue if !set.is_local => Effect::Set(set.name.clone()),
@@ -92,11 +128,17 @@ fn effect(node: &NodeEnum) -> Effect {
                 let NodeEnum::FuncCall(call) = target.val.as_ref()?.node.as_ref()? else { return None };
                 let is_set = strings(&call.funcname).last().is_some_and(|name| name == "set_config");
                 let local = call.args.get(2).and_then(boolean) != Some(false);
-                (is_set && !local).then(|| call.args.first().and_then(text)).flatten().map(Effect::Set)
+                let name = (is_set && !local).then(|| call.args.first().and_then(text)).flatten()?;
+                Some(if is_origin(&name, call.args.get(1)) { Effect::Reset(name) } else { Effect::Set(name) })
             })
             .unwrap_or(Effect::None),
         _ => Effect::None,
     }
+}
+
+fn is_origin(name: &str, value: Option<&Node>) -> bool {
+    let origin = |value: String| value.eq_ignore_ascii_case("origin");
+    name.eq_ignore_ascii_case("session_replication_role") && value.and_then(text).is_some_and(origin)
 }
 
 fn is_none(values: &[Node]) -> bool {

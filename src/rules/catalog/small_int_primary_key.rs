@@ -24,6 +24,7 @@ pub(super) static RULE: Rule = Rule {
     bad: &[
         "create table app.t (id serial primary key);",
         "create table app.t (id int generated always as identity primary key, a text);",
+        "create domain app.code as int;\ncreate table app.t (id app.code primary key);",
         "create table app.t (id smallint not null);\nalter table app.t add primary key (id);",
     ],
     good: &[
@@ -45,14 +46,12 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
         // In a key of several columns the parts are foreign keys, whose type their parent decides.
         let Some([name]) = relation.primary_key() else { continue };
         let Some(column) = relation.column(name) else { continue };
-        if matches!(column.ty.name.as_str(), "int4" | "int2") && column.ty.array == 0 {
+        let ty = context.after.base_type(&column.ty);
+        if matches!(ty.name.as_str(), "int4" | "int2") && ty.array == 0 {
             sink.report_at(
                 unit.at,
                 unit.span.clone(),
-                format!(
-                    "primary key `{name}` of `{}` is {} and runs out of numbers",
-                    relation.name, column.ty
-                ),
+                format!("primary key `{name}` of `{}` is {} and runs out of numbers", relation.name, ty),
             )
             .object(format!("{}.{name}", relation.name));
         }

@@ -26,12 +26,14 @@ pub(super) static RULE: Rule = Rule {
     refused: true,
     given: "create table app.people (id bigint primary key, name text, mail text);
             create view app.names as select id, name from app.people;
-            create function app.plus(a int, b int) returns int language sql immutable set search_path = '' as 'select a + b';",
+            create function app.plus(a int, b int) returns int language sql immutable set search_path = '' as 'select a + b';
+            create function app.minus(a int, b int default 1) returns int language sql immutable set search_path = '' as 'select a - b';",
     bad: &[
         "create or replace view app.names as select name, id from app.people;",
         "create or replace view app.names as select id from app.people;",
         "create or replace view app.names as select id, name as full_name from app.people;",
         "create or replace view app.names as select id, name::varchar(10) as name from app.people;",
+        "create or replace function app.minus(a int, b int) returns int language sql immutable set search_path = '' as 'select a - b';",
     ],
     good: &[
         "create or replace view app.names as select id, name, mail from app.people;",
@@ -177,6 +179,8 @@ fn routine(create: &ast::CreateFunctionStmt, context: &Context<'_>, sink: &mut S
             format!("returns `{}` instead of `{}`", text(&new.returns), text(&old.returns))
         } else if let Some((before, after)) = renamed {
             format!("renames argument `{before}` to `{after}`")
+        } else if new.defaults < old.defaults {
+            "takes defaults of its arguments away".to_owned()
         } else {
             continue;
         };

@@ -225,6 +225,7 @@ impl Change<'_> {
             name: QName::new(relation.name.schema.clone(), name),
             unique,
             columns: columns.into_iter().map(IndexColumn::Column).collect(),
+            included: ast::strings(&written.including),
             predicate: written.where_clause.clone(),
             method: method.to_owned(),
             born: Some(self.at),

@@ -30,6 +30,7 @@ impl Change<'_> {
             name: QName::new(table.schema.clone(), name),
             unique: create.unique,
             columns,
+            included: create.index_including_params.iter().filter_map(included).collect(),
             predicate: create.where_clause.clone(),
             method: create.access_method.clone(),
             born: Some(self.at),
@@ -38,7 +39,9 @@ impl Change<'_> {
             // ON ONLY a partitioned table: valid once every partition's index is attached.
             valid: !partitioned || range.inh,
         };
-        relation.indexes.retain(|other| other.name != index.name);
+        if known {
+            relation.indexes.retain(|other| other.name != index.name);
+        }
         relation.indexes.push(index.clone());
         self.catalog.note_index(&index.name.name, &table);
         let parent = (partitioned && range.inh).then(|| relation.clone());
@@ -75,6 +78,13 @@ impl Change<'_> {
         if let Some(constraint) = index.constraint {
             relation.constraints.retain(|known| known.name != constraint);
         }
+    }
+}
+
+fn included(node: &Node) -> Option<String> {
+    match node.node.as_ref()? {
+        NodeEnum::IndexElem(element) => Some(element.name.clone()),
+        _ => None,
     }
 }
 

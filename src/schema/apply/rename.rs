@@ -176,6 +176,9 @@ impl Change<'_> {
                         *column = IndexColumn::Column(new.to_owned());
                     }
                 }
+                for column in index.included.iter_mut().filter(|column| *column == old) {
+                    new.clone_into(column);
+                }
                 if let Some(predicate) = &mut index.predicate {
                     rename_reference(predicate, old, new);
                 }

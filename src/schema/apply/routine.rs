@@ -2,9 +2,12 @@
 
 use super::{Change, def_elem, option_text, text_of};
 use crate::schema::{QName, Routine, RoutineKind, Trigger};
-use crate::sql::ast::{
-    self, AlterFunctionStmt, CreateFunctionStmt, CreateTrigStmt, DefElem, DefineStmt, FunctionParameter,
-    FunctionParameterMode as Mode, Name, Node, NodeEnum, ObjectWithArgs, TypeName, VariableSetKind,
+use crate::sql::{
+    self,
+    ast::{
+        self, AlterFunctionStmt, CreateFunctionStmt, CreateTrigStmt, DefElem, DefineStmt, FunctionParameter,
+        FunctionParameterMode as Mode, Name, Node, NodeEnum, ObjectWithArgs, TypeName, VariableSetKind,
+    },
 };
 
 impl Change<'_> {
@@ -16,20 +19,29 @@ impl Change<'_> {
             .collect();
         let arguments: Vec<String> =
             inputs.iter().map(|parameter| self.argument_type(parameter.arg_type.as_ref())).collect();
+        let outputs = parameters(&create.parameters)
+            .filter(|parameter| parameter.mode() == Mode::FuncParamOut && !parameter.name.is_empty())
+            .map(|parameter| {
+                format!("{} {}", sql::ident(&parameter.name), self.argument_type(parameter.arg_type.as_ref()))
+            })
+            .collect();
         let returns = self.returns(create);
         let mut routine = Routine {
             name: name.clone(),
             kind: if create.is_procedure { RoutineKind::Procedure } else { RoutineKind::Function },
             argument_names: inputs.iter().map(|parameter| parameter.name.clone()).collect(),
             defaults: inputs.iter().filter(|parameter| parameter.defexpr.is_some()).count(),
+            variadic: inputs.iter().any(|parameter| parameter.mode() == Mode::FuncParamVariadic),
+            outputs,
             arguments,
             returns,
             language: "sql".into(),
             security_definer: false,
             volatility: 'v',
             settings: Default::default(),
-            sql_body: create.sql_body.is_some(),
+            options: Default::default(),
             body: None,
+            bound: create.sql_body.as_deref().map(|body| bound(body).join(";\n")),
             grants: self.catalog.birth_grants_of_routine(&name),
             granted: None,
             owner: self.session.role.as_ref().map(|role| role.value.clone()),
@@ -94,14 +106,17 @@ impl Change<'_> {
             kind: RoutineKind::Aggregate,
             argument_names: vec![String::new(); arguments.len()],
             defaults: 0,
+            variadic: false,
+            outputs: Vec::new(),
             arguments,
             returns: None,
             language: "internal".into(),
             security_definer: false,
             volatility: 'i',
             settings: Default::default(),
-            sql_body: false,
+            options: Default::default(),
             body: None,
+            bound: None,
             grants: self.catalog.birth_grants_of_routine(&name),
             granted: None,
             owner: None,
@@ -185,6 +200,19 @@ fn parameters(nodes: &[Node]) -> impl Iterator<Item = &FunctionParameter> {
     })
 }
 
+/// The statements of `BEGIN ATOMIC … END`, or what `RETURN` gives back.
+fn bound(body: &Node) -> Vec<String> {
+    match &body.node {
+        Some(NodeEnum::List(list)) => list.items.iter().flat_map(bound).collect(),
+        Some(NodeEnum::ReturnStmt(returned)) => {
+            let value = returned.returnval.as_deref().and_then(sql::expression_text);
+            value.map(|value| format!("SELECT {value}")).into_iter().collect()
+        }
+        Some(statement) => sql::deparse(statement).into_iter().collect(),
+        None => Vec::new(),
+    }
+}
+
 fn set_option(routine: &mut Routine, option: &DefElem) {
     match option.defname.as_str() {
         "language" => routine.language = option_text(option).unwrap_or_default().to_lowercase(),
@@ -192,6 +220,14 @@ fn set_option(routine: &mut Routine, option: &DefElem) {
         "volatility" => {
             let first = option_text(option).and_then(|value| value.chars().next());
             routine.volatility = first.unwrap_or('v').to_ascii_lowercase();
+        }
+        // The default of each says no more than nothing.
+        name @ ("strict" | "parallel" | "cost" | "rows" | "leakproof") => {
+            let value = option_text(option).unwrap_or_default().to_lowercase();
+            match (name, value.as_str()) {
+                (_, "false") | ("parallel", "unsafe") => routine.options.remove(name),
+                _ => routine.options.insert(name.to_owned(), value),
+            };
         }
         "as" => {
             if let Some(NodeEnum::List(list)) = option.arg.as_ref().and_then(|arg| arg.node.as_ref()) {

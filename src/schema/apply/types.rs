@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::Change;
+use super::{Change, constraint::object_name};
 use crate::schema::{QName, Relation, RelationKind, TypeDef, TypeKind};
 use crate::sql::ast::{
-    self, AlterDomainStmt, AlterEnumStmt, CompositeTypeStmt, ConstrType, CreateDomainStmt, CreateEnumStmt,
-    DefineStmt, Name, Node, NodeEnum, ObjectType,
+    self, AlterDomainStmt, AlterEnumStmt, CompositeTypeStmt, ConstrType, Constraint, CreateDomainStmt,
+    CreateEnumStmt, DefineStmt, Name, Node, NodeEnum, ObjectType,
 };
 
 impl Change<'_> {
@@ -69,16 +69,19 @@ impl Change<'_> {
         let Some(name) = self.new_type(&create.domainname) else { return };
         let Some(written) = &create.type_name else { return };
         let base = self.catalog.column_type(written, self.session);
-        let has = |wanted: ConstrType| {
-            create.constraints.iter().any(|node| {
-                matches!(&node.node, Some(NodeEnum::Constraint(constraint)) if constraint.contype() == wanted)
+        let of = |wanted: ConstrType| {
+            create.constraints.iter().filter_map(move |node| match &node.node {
+                Some(NodeEnum::Constraint(constraint)) if constraint.contype() == wanted => Some(constraint),
+                _ => None,
             })
         };
+        let mut checks = Vec::new();
+        of(ConstrType::ConstrCheck).for_each(|check| add_check(&mut checks, &name, check));
         let kind = TypeKind::Domain {
             base,
-            constrained: has(ConstrType::ConstrCheck),
-            not_null: has(ConstrType::ConstrNotnull),
-            has_default: has(ConstrType::ConstrDefault),
+            checks,
+            not_null: of(ConstrType::ConstrNotnull).next().is_some(),
+            default: of(ConstrType::ConstrDefault).next().and_then(|default| default.raw_expr.clone()),
         };
         self.put_type(name, kind);
     }
@@ -86,23 +89,27 @@ impl Change<'_> {
     pub(super) fn alter_domain(&mut self, alter: &AlterDomainStmt) {
         let Some(name) = Name::from_parts(&ast::strings(&alter.type_name)) else { return };
         let name = self.catalog.resolve_type(&name, self.session);
-        let Some(TypeKind::Domain { constrained, not_null, has_default, .. }) =
+        let Some(TypeKind::Domain { checks, not_null, default, .. }) =
             self.catalog.types.get_mut(&name).map(|known| &mut known.kind)
         else {
             return;
         };
         match alter.subtype.as_str() {
-            "T" => *has_default = alter.def.is_some(),
+            "T" => default.clone_from(&alter.def),
             "O" => *not_null = true,
             "N" => *not_null = false,
             "C" => {
-                let is_not_null = matches!(
-                    alter.def.as_ref().and_then(|def| def.node.as_ref()),
-                    Some(NodeEnum::Constraint(constraint)) if constraint.contype() == ConstrType::ConstrNotnull
-                );
-                if is_not_null { *not_null = true } else { *constrained = true }
+                let Some(NodeEnum::Constraint(constraint)) =
+                    alter.def.as_ref().and_then(|def| def.node.as_ref())
+                else {
+                    return;
+                };
+                match constraint.contype() {
+                    ConstrType::ConstrNotnull => *not_null = true,
+                    _ => add_check(checks, &name, constraint),
+                }
             }
-            // DROP CONSTRAINT: others may be left, so the domain counts as constrained.
+            "X" => checks.retain(|check| *check != alter.name),
             _ => {}
         }
     }
@@ -138,4 +145,16 @@ impl Change<'_> {
             _ => {}
         }
     }
+}
+
+/// Notes a CHECK of a domain, under the name that Postgres gives to one without
+/// (`ChooseConstraintName` in `src/backend/commands/typecmds.c`).
+fn add_check(checks: &mut Vec<String>, domain: &QName, check: &Constraint) {
+    let name = match check.conname.as_str() {
+        "" => object_name(&domain.name, None, "check"),
+        written => written.to_owned(),
+    };
+    let free = |name: &String| !checks.contains(name);
+    let numbered = (1..).map(|number| format!("{name}{number}"));
+    checks.extend(std::iter::once(name.clone()).chain(numbered).find(free));
 }

@@ -103,16 +103,18 @@ impl Reader<'_> {
         }
     }
 
-    /// What `SELECT f()` and `CALL p()` run.
+    /// What `SELECT f()`, `CALL p()` and other statements with calls in them run.
     fn called(&mut self, node: &NodeEnum, conditional: bool) {
-        let runs = match node {
-            NodeEnum::SelectStmt(select) => select.from_clause.is_empty() && select.larg.is_none(),
-            NodeEnum::CallStmt(_) => true,
-            _ => false,
-        };
-        if !runs || self.depth >= DEPTH {
+        if !evaluates(node) || self.depth >= DEPTH {
             return;
         }
+        // Without a row, it is not called.
+        let query = match node {
+            NodeEnum::InsertStmt(insert) => insert.select_stmt.as_ref().and_then(|query| query.node.as_ref()),
+            _ => Some(node),
+        };
+        let of_rows = |query| !self.catalog.reads(query, self.session).is_empty();
+        let conditional = conditional || query.is_some_and(of_rows);
         if let Some(name) = self.runs_its_argument(node) {
             self.opaque(format!("`{name}` runs SQL that is given to it as text"));
         }
@@ -152,6 +154,9 @@ impl Reader<'_> {
                 let given = call.args.len();
                 let fits = |routine: &&Routine| {
                     let most = routine.arguments.len();
+                    if routine.variadic {
+                        return given + 1 + routine.defaults >= most;
+                    }
                     (most - routine.defaults.min(most)..=most).contains(&given)
                 };
                 found.extend(overloads.iter().filter(fits).take(1).cloned());
@@ -181,6 +186,9 @@ impl Reader<'_> {
     }
 
     fn body_of(&mut self, routine: &Routine, conditional: bool) {
+        if let Some(statements) = &routine.bound {
+            return self.sql(statements, conditional);
+        }
         let Some(body) = &routine.body else { return };
         match routine.language.as_str() {
             "sql" => self.sql(body, conditional),
@@ -203,6 +211,26 @@ impl Reader<'_> {
             Some(text) => self.sql(&text, conditional),
             None => self.opaque("dynamic SQL: EXECUTE of a string that is put together at run time"),
         }
+    }
+}
+
+/// Whether the expressions in a statement are evaluated when it runs: those of a view, a default or a policy are
+/// kept for later.
+fn evaluates(node: &NodeEnum) -> bool {
+    match node {
+        NodeEnum::SelectStmt(_)
+        | NodeEnum::InsertStmt(_)
+        | NodeEnum::UpdateStmt(_)
+        | NodeEnum::DeleteStmt(_)
+        | NodeEnum::MergeStmt(_)
+        | NodeEnum::CopyStmt(_)
+        | NodeEnum::CallStmt(_) => true,
+        NodeEnum::CreateTableAsStmt(create) => create.into.as_ref().is_none_or(|into| !into.skip_data),
+        NodeEnum::ExplainStmt(explain) => {
+            let analyzes = |option: &Node| matches!(&option.node, Some(NodeEnum::DefElem(option)) if option.defname == "analyze");
+            explain.options.iter().any(analyzes)
+        }
+        _ => false,
     }
 }
 
@@ -263,9 +291,12 @@ fn statement_of(routine: &Routine, body: &str) -> String {
         .zip(&routine.argument_names)
         .map(|(ty, name)| if name.is_empty() { ty.clone() } else { format!("{} {ty}", sql::ident(name)) })
         .collect();
+    let outputs = routine.outputs.iter().map(|output| format!("OUT {output}"));
+    let parameters: Vec<String> = parameters.into_iter().chain(outputs).collect();
     let (kind, returns) = match (routine.kind, &routine.returns) {
         (RoutineKind::Procedure, _) => ("PROCEDURE", String::new()),
         (_, Some(returns)) => ("FUNCTION", format!(" RETURNS {returns}")),
+        (_, None) if !routine.outputs.is_empty() => ("FUNCTION", String::new()),
         (_, None) => ("FUNCTION", " RETURNS record".into()),
     };
     format!("CREATE {kind} f({}){returns} LANGUAGE plpgsql AS {}", parameters.join(", "), sql::literal(body))
@@ -369,6 +400,74 @@ mod tests {
             "create function f() returns int language plpgsql as $$ begin perform f(); return 1; end $$",
             "select unknown()",
             "",
+        );
+    }
+
+    #[test]
+    fn follows_calls_wherever_they_stand() {
+        let zap =
+            "create function zap() returns int language plpgsql as $$ begin delete from t; return 1; end $$;";
+        for statement in [
+            "select * from zap()",
+            "with q as (select zap()) select * from q",
+            "select 1 union all select zap()",
+            "insert into u select zap()",
+            "insert into u values (zap())",
+            "create table v as select zap()",
+            "explain (analyze) select zap()",
+            "copy (select zap()) to stdout",
+            "select * from generate_series(1, zap())",
+        ] {
+            check(zap, statement, "delete from t");
+        }
+        for statement in
+            ["select zap() from u", "update u set a = zap() where id = 1", "delete from u where id = zap()"]
+        {
+            check(zap, statement, "? delete from t");
+        }
+        for statement in [
+            "create view v as select zap()",
+            "create table v (a int default zap())",
+            "create table v as select zap() with no data",
+            "explain select zap()",
+        ] {
+            check(zap, statement, "");
+        }
+        for statement in [
+            "declare n int := zap(); begin null; end",
+            "declare n int; begin select z into n from zap() z; end",
+            "begin raise notice '%', zap(); end",
+            "begin assert zap() = 1; end",
+            "begin for i in 1..zap() loop null; end loop; end",
+            "begin loop exit when zap() = 1; end loop; end",
+            "begin execute 'select $1' using zap(); end",
+        ] {
+            let (catalog, session) = model(zap);
+            let statement = format!("do $$ {statement} $$");
+            let node = sql::parse(&statement).unwrap().remove(0).node.unwrap();
+            let found = bodies(&node, &statement, &catalog, &session);
+            let deletes =
+                |body: &Body| matches!(body, Body::Statement { text, .. } if text == "delete from t");
+            assert!(found.iter().any(deletes), "{statement}");
+        }
+    }
+
+    #[test]
+    fn follows_bound_bodies_and_all_kinds_of_parameters() {
+        check(
+            "create table t (a int); create procedure p() language sql begin atomic delete from t; delete from t; end;",
+            "call p()",
+            "DELETE FROM t;\nDELETE FROM t | DELETE FROM t;\nDELETE FROM t",
+        );
+        check(
+            "create function f(variadic a int[]) returns int language plpgsql as $$ begin delete from t; return 1; end $$;",
+            "select f(1, 2, 3)",
+            "delete from t",
+        );
+        check(
+            "create function f(out n int) language plpgsql as $$ begin delete from t; n := 1; end $$;",
+            "select f()",
+            "delete from t",
         );
     }
 

@@ -11,6 +11,11 @@ impl Reader<'_> {
         match sql::parse_plpgsql(statement) {
             Ok(functions) => {
                 for function in functions.as_array().into_iter().flatten() {
+                    for variable in function["PLpgSQL_function"]["datums"].as_array().into_iter().flatten() {
+                        self.condition(&variable["PLpgSQL_var"]["default_val"], conditional);
+                        // Whether it is opened is not asked.
+                        self.query(&variable["PLpgSQL_var"]["cursor_explicit_expr"], true);
+                    }
                     self.statement(&function["PLpgSQL_function"]["action"], conditional);
                 }
             }
@@ -86,15 +91,32 @@ impl Reader<'_> {
                 self.query(&fields["query"], conditional);
                 self.statements(&fields["body"], true);
             }
-            "PLpgSQL_stmt_fori" | "PLpgSQL_stmt_forc" => self.statements(&fields["body"], true),
+            "PLpgSQL_stmt_fori" => {
+                self.condition(&fields["lower"], conditional);
+                self.condition(&fields["upper"], conditional);
+                self.statements(&fields["body"], true);
+            }
+            "PLpgSQL_stmt_forc" => self.statements(&fields["body"], true),
             "PLpgSQL_stmt_foreach_a" => {
                 self.condition(&fields["expr"], conditional);
                 self.statements(&fields["body"], true);
             }
             "PLpgSQL_stmt_commit" => self.sql("COMMIT", conditional),
             "PLpgSQL_stmt_rollback" => self.sql("ROLLBACK", conditional),
-            "PLpgSQL_stmt_dynexecute" => self.execute(&fields["query"], conditional),
+            "PLpgSQL_stmt_raise"
+            | "PLpgSQL_stmt_return_next"
+            | "PLpgSQL_stmt_assert"
+            | "PLpgSQL_stmt_exit" => {
+                self.condition(&fields["expr"], conditional);
+                self.condition(&fields["cond"], conditional);
+                self.conditions(&fields["params"], conditional);
+            }
+            "PLpgSQL_stmt_dynexecute" => {
+                self.conditions(&fields["params"], conditional);
+                self.execute(&fields["query"], conditional);
+            }
             "PLpgSQL_stmt_dynfors" => {
+                self.conditions(&fields["params"], conditional);
                 self.execute(&fields["query"], conditional);
                 self.statements(&fields["body"], true);
             }
@@ -111,6 +133,12 @@ impl Reader<'_> {
     fn condition(&mut self, expression: &Value, conditional: bool) {
         if let Some(text) = text(expression) {
             self.expression(text, conditional);
+        }
+    }
+
+    fn conditions(&mut self, expressions: &Value, conditional: bool) {
+        for expression in expressions.as_array().into_iter().flatten() {
+            self.condition(expression, conditional);
         }
     }
 

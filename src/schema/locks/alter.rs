@@ -140,10 +140,11 @@ impl Claims<'_> {
         let generated =
             constraints(column).find(|constraint| constraint.contype() == ConstrType::ConstrGenerated);
         let is_virtual = generated.is_some_and(|generated| generated.generated_kind == "v");
-        let default = default_of(column);
+        let ty = column.type_name.as_ref();
+        let of_domain = || self.catalog.domain_default(ty?, self.session);
+        let default = default_of(column).or_else(of_domain);
         let volatile = default
             .is_some_and(|default| self.catalog.volatility(default, self.session) == Volatility::Volatile);
-        let ty = column.type_name.as_ref();
         let domain = ty
             .map(|written: &TypeName| self.catalog.column_type(written, self.session))
             .is_some_and(|ty| ty.array == 0 && self.catalog.is_constrained_domain(&ty) == Some(true));
