@@ -4,7 +4,8 @@ use crate::{
     rules::Context,
     schema::{Nesting, QName, Relation},
     sql::ast::{
-        AExprKind, BoolExprType, Name, Node, NodeEnum, RangeVar, SelectStmt, WithClause, a_const, strings,
+        AExprKind, BoolExprType, ExplainStmt, Name, Node, NodeEnum, RangeVar, SelectStmt, SubLinkType,
+        WithClause, a_const, strings,
     },
 };
 
@@ -84,7 +85,20 @@ fn collect<'a>(node: &'a NodeEnum, found: &mut Vec<Dml<'a>>) {
             insert.with_clause.as_ref()
         }
         NodeEnum::SelectStmt(select) => select.with_clause.as_ref(),
-        _ => None,
+        _ => {
+            // What another statement runs. A prepared one is there to be executed.
+            let inner = match node {
+                NodeEnum::ExplainStmt(explain) if analyzes(explain) => explain.query.as_deref(),
+                NodeEnum::CopyStmt(copy) => copy.query.as_deref(),
+                NodeEnum::CreateTableAsStmt(create) => create.query.as_deref(),
+                NodeEnum::PrepareStmt(prepare) => prepare.query.as_deref(),
+                _ => None,
+            };
+            if let Some(inner) = inner.and_then(|inner| inner.node.as_ref()) {
+                collect(inner, found);
+            }
+            None
+        }
     };
     for node in with.map(|with| with.ctes.as_slice()).unwrap_or_default() {
         if let Some(NodeEnum::CommonTableExpr(cte)) = &node.node
@@ -93,6 +107,13 @@ fn collect<'a>(node: &'a NodeEnum, found: &mut Vec<Dml<'a>>) {
             collect(inner, found);
         }
     }
+}
+
+fn analyzes(explain: &ExplainStmt) -> bool {
+    explain
+        .options
+        .iter()
+        .any(|option| matches!(&option.node, Some(NodeEnum::DefElem(option)) if option.defname == "analyze"))
 }
 
 /// The tables and views that a query reads, WITH queries and subqueries included, its own WITH
@@ -221,6 +242,15 @@ fn equalities(condition: &Node, given: &Given<'_>, fixed: &mut Vec<String>) {
     match &condition.node {
         Some(NodeEnum::BoolExpr(expression)) if expression.boolop() == BoolExprType::AndExpr => {
             expression.args.iter().for_each(|part| equalities(part, given, fixed));
+        }
+        // `id IN (VALUES (1), (2))`.
+        Some(NodeEnum::SubLink(link)) if link.sub_link_type() == SubLinkType::AnySublink => {
+            let query = link.subselect.as_ref().and_then(|query| query.node.as_ref());
+            let written =
+                matches!(query, Some(NodeEnum::SelectStmt(select)) if !select.values_lists.is_empty());
+            if written && link.oper_name.is_empty() {
+                fixed.extend(link.testexpr.as_deref().and_then(|tested| column(tested, given)));
+            }
         }
         Some(NodeEnum::AExpr(expression)) => {
             let equals = strings(&expression.name).last().is_some_and(|operator| operator == "=");

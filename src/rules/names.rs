@@ -2,6 +2,19 @@
 
 use crate::sql::ast::{self, AlterTableType, Name, Node, NodeEnum, ObjectType};
 
+/// Whether the statement makes nothing where there is something: `OR REPLACE`, `IF NOT EXISTS`.
+pub(super) fn takes_what_is_there(node: &NodeEnum) -> bool {
+    match node {
+        NodeEnum::ViewStmt(create) => create.replace,
+        NodeEnum::CreateFunctionStmt(create) => create.replace,
+        NodeEnum::CreateTrigStmt(create) => create.replace,
+        NodeEnum::CreateStmt(create) => create.if_not_exists,
+        NodeEnum::CreateTableAsStmt(create) => create.if_not_exists,
+        NodeEnum::CreateSeqStmt(create) => create.if_not_exists,
+        _ => false,
+    }
+}
+
 /// The objects that a statement creates.
 pub(crate) fn created(node: &NodeEnum) -> Vec<(ObjectType, Name)> {
     let dotted = |nodes: &[Node]| Name::from_parts(&ast::strings(nodes));

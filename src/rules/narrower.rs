@@ -23,6 +23,14 @@ pub(super) fn grant(context: &Context<'_>, grant: &GrantStmt) -> Option<String> 
     let all = grant.privileges.is_empty();
     match grant.objtype() {
         ObjectType::ObjectTable => per_role(context, &narrow),
+        ObjectType::ObjectSequence => {
+            let sequences = grant.objects.iter().filter_map(|object| match &object.node {
+                Some(NodeEnum::RangeVar(range)) => Some(context.resolve(range).sql()),
+                _ => None,
+            });
+            let sequences = sequences.collect::<Vec<_>>().join(", ");
+            Some(format!("GRANT USAGE ON SEQUENCE {sequences} TO {};", roles(&narrow.grantees)))
+        }
         ObjectType::ObjectSchema => {
             Some(format!("GRANT USAGE ON SCHEMA {} TO {};", names(&grant.objects), roles(&narrow.grantees)))
         }

@@ -21,10 +21,11 @@ pub(crate) struct At {
 pub(crate) enum Nesting {
     Top,
     /// Inside a DO block or a routine called by the migration. `conditional`: it may or may not run.
-    /// `caught`: a block around it goes on if a privilege is missing.
+    /// `caught`: a block around it goes on if a privilege is missing; `spared`: if what it makes is there.
     Body {
         conditional: bool,
         caught: bool,
+        spared: bool,
     },
 }
 

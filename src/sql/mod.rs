@@ -5,6 +5,7 @@ pub(crate) mod ast;
 mod cut;
 mod kind;
 mod newer;
+mod newer_parts;
 mod parallel;
 mod parse;
 mod position;
@@ -15,6 +16,7 @@ mod walk;
 pub(crate) use cut::{Comment, Cut, Piece, PieceKind, Unclosed, cut};
 pub(crate) use kind::kind;
 pub(crate) use newer::{Newer, newer_than};
+pub(crate) use newer_parts::newer_number;
 pub(crate) use parallel::{WORTHWHILE, drop_aside, each, in_order, with_large_stack};
 pub(crate) use parse::{
     Parsed, SyntaxError, contains_any_ignoring_case, contains_ignoring_case, deparse, expression_text,

@@ -2,14 +2,16 @@
 //! target refuses is told by what stands in the tree.
 //!
 //! Versions are those of the release notes (<https://www.postgresql.org/docs/release/>); what came
-//! before 10 is taken for granted. Not seen, because the tree does not keep it: `100_000` and `0xFF`
-//! (16), `ENFORCED` where it is the default (18).
+//! before 10 is taken for granted. Not seen, because the tree does not keep it: `ENFORCED` where it is the
+//! default (18). `100_000` and `0xFF` (16) are told by the text: see [`super::newer_number`].
 
 use super::{
     ast::{
-        AlterTableCmd, AlterTableType, ColumnDef, ConstrType, Constraint, CteMaterialize, MergeMatchKind,
-        Node, NodeEnum, NodeRef, ObjectType, PublicationObjSpecType, RangeVar, ReturningClause, string,
+        AlterTableCmd, AlterTableType, ColumnDef, ConstrType, Constraint, CreateStmt, CteMaterialize,
+        MergeMatchKind, Node, NodeEnum, NodeRef, ObjectType, PublicationObjSpecType, RangeVar,
+        ReturningClause, string, strings,
     },
+    newer_parts::{expressions, options},
     walk::{walk, walk_all},
 };
 
@@ -29,16 +31,21 @@ pub(crate) fn newer_than(node: &NodeEnum, major: u32) -> Option<Newer> {
         }
     };
     definition(node, &mut add);
+    options(node, &mut add);
     walk(node, &mut |node| {
+        query(node, &mut add);
+        true
+    });
+    walk_all(expressions(node), &mut |node| {
         query(node, &mut add);
         true
     });
     newest
 }
 
-type Add<'a> = &'a mut dyn FnMut(&'static str, u32);
+pub(super) type Add<'a> = &'a mut dyn FnMut(&'static str, u32);
 
-fn nodes(nodes: &[Node]) -> impl Iterator<Item = &NodeEnum> {
+pub(super) fn nodes(nodes: &[Node]) -> impl Iterator<Item = &NodeEnum> {
     nodes.iter().filter_map(|node| node.node.as_ref())
 }
 
@@ -52,6 +59,9 @@ fn definition(node: &NodeEnum, add: Add<'_>) {
                     NodeEnum::Constraint(constraint) => of_table(constraint, add),
                     _ => {}
                 }
+            }
+            if create.partspec.is_some() {
+                of_partitioned(create, add);
             }
         }
         NodeEnum::AlterTableStmt(alter) => {
@@ -113,11 +123,37 @@ fn definition(node: &NodeEnum, add: Add<'_>) {
     }
 }
 
+/// What a partitioned table may have only since then.
+fn of_partitioned(create: &CreateStmt, add: Add<'_>) {
+    let own = nodes(&create.table_elts).chain(nodes(&create.constraints));
+    let of_columns = nodes(&create.table_elts).filter_map(|element| match element {
+        NodeEnum::ColumnDef(column) => Some(nodes(&column.constraints)),
+        _ => None,
+    });
+    for constraint in own.chain(of_columns.flatten()) {
+        let NodeEnum::Constraint(constraint) = constraint else { continue };
+        match constraint.contype() {
+            ConstrType::ConstrIdentity => add("an identity column of a partitioned table", 17),
+            ConstrType::ConstrExclusion => add("EXCLUDE on a partitioned table", 17),
+            _ => {}
+        }
+    }
+}
+
 fn command(command: &AlterTableCmd, add: Add<'_>) {
     match command.subtype() {
         AlterTableType::AtSetExpression => add("SET EXPRESSION", 17),
         AlterTableType::AtSetAccessMethod if command.name.is_empty() => add("SET ACCESS METHOD DEFAULT", 17),
         AlterTableType::AtSetAccessMethod => add("SET ACCESS METHOD", 15),
+        AlterTableType::AtSetStorage
+            if command
+                .def
+                .as_deref()
+                .and_then(string)
+                .is_some_and(|it| it.eq_ignore_ascii_case("default")) =>
+        {
+            add("SET STORAGE DEFAULT", 16);
+        }
         AlterTableType::AtSetCompression => add("SET COMPRESSION", 14),
         AlterTableType::AtDetachPartitionFinalize => add("DETACH PARTITION … FINALIZE", 14),
         AlterTableType::AtDropExpression => add("DROP EXPRESSION", 13),
@@ -265,6 +301,9 @@ fn query(node: NodeRef<'_>, add: Add<'_>) {
         }
         NodeRef::JsonScalarExpr(_) | NodeRef::JsonSerializeExpr(_) => {
             add("JSON_SCALAR and JSON_SERIALIZE", 17)
+        }
+        NodeRef::FuncCall(call) if strings(&call.funcname) == ["pg_catalog", "system_user"] => {
+            add("SYSTEM_USER", 16);
         }
         NodeRef::JsonIsPredicate(_) => add("IS JSON", 16),
         NodeRef::JsonObjectConstructor(_)

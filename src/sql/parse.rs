@@ -170,6 +170,14 @@ pub(crate) fn long_identifiers(text: &str, bytes: usize) -> Vec<(Range<usize>, S
     names.filter(|(_, name)| name.len() > bytes).collect()
 }
 
+/// The numbers of a text, as they are written.
+pub(super) fn numbers(text: &str) -> Vec<&str> {
+    const NUMBERS: [i32; 2] = [super::ast::Token::Iconst as i32, super::ast::Token::Fconst as i32];
+    let Ok(scanned) = pg_query::scan(text) else { return Vec::new() };
+    let numbers = scanned.tokens.iter().filter(|token| NUMBERS.contains(&token.token));
+    numbers.filter_map(|token| text.get(token.start as usize..token.end as usize)).collect()
+}
+
 /// Whether a run of a name's characters, or what stands between two quotes, is longer than that.
 fn may_hold_longer(text: &str, bytes: usize) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$') || !byte.is_ascii();

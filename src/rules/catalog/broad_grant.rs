@@ -23,6 +23,7 @@ pub(super) static RULE: Rule = Rule {
     peers: &["sfm:overbroad-grant", "psd:AUTHZ_UPDATE"],
     given: "create table public.docs (id bigint primary key, label text);
             alter table public.docs enable row level security;
+            create sequence public.tickets;
             create function public.total(acc bigint) returns bigint language sql set search_path = '' as 'select acc';",
     bad: &[
         "grant select on public.docs to public;",
@@ -33,6 +34,7 @@ pub(super) static RULE: Rule = Rule {
         "alter default privileges in schema public grant select on tables to anon;",
         "grant select on public.docs to authenticated with grant option;",
         "grant app_owner to authenticated;",
+        "grant all on sequence public.tickets to anon;",
         "grant all on public.docs to authenticated;",
         // As `supabase db diff` writes it: said once.
         "grant delete on table public.docs to anon;\ngrant insert on table public.docs to anon;\ngrant update on table public.docs to anon;",
@@ -45,6 +47,7 @@ pub(super) static RULE: Rule = Rule {
         "grant all on public.docs to service_role;",
         "grant all on all tables in schema public to service_role;",
         "grant usage on schema app to anon, authenticated;",
+        "grant usage, select on sequence public.tickets to anon;",
         "alter default privileges in schema public grant all on tables to service_role;",
         "grant app_owner to app_reader;",
         "revoke all on public.docs from public;",
@@ -206,6 +209,12 @@ fn object(context: &Context<'_>, grant: &GrantStmt) -> Option<String> {
                 let extra = if verbs.is_empty() { ", TRUNCATE past every policy included" } else { "" };
                 format!("grants {said} on {on} to {who}{extra}")
             })
+        }
+        // USAGE is enough for `nextval`; ALL and UPDATE set the counter back.
+        ObjectType::ObjectSequence => {
+            let sets = verbs.is_empty() || verbs.iter().any(|verb| verb == "update");
+            let to_anon = api.iter().any(|role| role == "anon");
+            (sets && to_anon).then(|| format!("lets `anon` set sequence {on} to any value (GRANT {said})"))
         }
         ObjectType::ObjectSchema => {
             let creates = verbs.is_empty() || verbs.iter().any(|verb| verb == "create");

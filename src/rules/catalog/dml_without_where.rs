@@ -36,6 +36,8 @@ pub(super) static RULE: Rule = Rule {
         "update orders set status = 'new' where true;",
         "delete from orders where 1 = 1;",
         "delete from public.orders using public.orders as other;",
+        "explain (analyze) delete from public.orders;",
+        "create temp table archive as with gone as (delete from public.orders returning id) select id from gone;",
         "with gone as (delete from orders returning id) select count(*) from gone;",
     ],
     good: &[

@@ -130,6 +130,11 @@ fn constraint(
     // A NOT NULL constraint of Postgres 18 goes as `DROP NOT NULL` does.
     if known.is_some_and(|constraint| matches!(constraint.kind, ConstraintKind::NotNull { .. })) {
         report.severity(Severity::Info);
+    } else if matches!(gone, Gone::Check(_)) {
+        report.help(
+            "Where another condition takes its place, add that one first (NOT VALID, then VALIDATE), and drop this one \
+             afterwards.",
+        );
     }
 }
 

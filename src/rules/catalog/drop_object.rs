@@ -32,7 +32,13 @@ pub(super) static RULE: Rule = Rule {
     given: "create view app.names as select 1 as one;
             create function app.two() returns int language sql immutable set search_path = '' as 'select 2';
             create sequence app.numbers;",
-    bad: &["drop view app.names;", "drop function app.two();", "DROP SEQUENCE IF EXISTS app.numbers;"],
+    bad: &[
+        "create or replace view app.names as select 2 as one;\ndrop view app.names;",
+        "create sequence if not exists app.numbers;\ndrop sequence app.numbers;",
+        "drop view app.names;",
+        "drop function app.two();",
+        "DROP SEQUENCE IF EXISTS app.numbers;",
+    ],
     good: &[
         "create function app.two(more int default 0) returns int language sql immutable set search_path = '' as 'select 2 + more';\ndrop function app.two();",
         "drop function if exists app.two(text);",
@@ -60,8 +66,8 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
                 })
             };
             let later = index + 1 + context.rest_of_transaction(index).len();
-            // CREATE OR REPLACE makes nothing new of what was there.
-            let born_here = made(0..index) && !(is_routine(kind) && was_there(&unit.node, &name, context));
+            // CREATE OR REPLACE and IF NOT EXISTS make nothing new of what was there.
+            let born_here = made(0..index) && !was_there(&unit.node, kind, &name, context);
             let made_again =
                 made(index + 1..later) || (is_routine(kind) && takes_the_place(context, index, &name));
             if born_here
@@ -164,14 +170,6 @@ fn is_routine(kind: ObjectType) -> bool {
     matches!(kind, T::ObjectFunction | T::ObjectProcedure | T::ObjectAggregate | T::ObjectRoutine)
 }
 
-/// Whether the change found a routine of that name and as many arguments.
-fn was_there(node: &NodeEnum, name: &Name, context: &ChangeContext<'_>) -> bool {
-    let given = signature(node, name);
-    overloads(name, context).any(|routine| {
-        given.is_some_and(|it| it.args_unspecified || it.objargs.len() == routine.arguments.len())
-    })
-}
-
 /// The routines of that name that were there before the change.
 fn overloads<'a>(name: &'a Name, context: &'a ChangeContext<'_>) -> impl Iterator<Item = &'a Routine> {
     let named = context.before.routines.iter().filter(|(routine, _)| {
@@ -245,11 +243,16 @@ fn drops_trigger(context: &ChangeContext<'_>, table: &str, trigger: &str) -> boo
 
 /// `IF EXISTS` of something that the whole history never made: a habit, not a drop.
 fn guarded_no_op(node: &NodeEnum, kind: ObjectType, name: &Name, context: &ChangeContext<'_>) -> bool {
-    use ObjectType as T;
     let NodeEnum::DropStmt(drop) = node else { return false };
     if !drop.missing_ok || !context.before.has_history {
         return false;
     }
+    !was_there(node, kind, name, context)
+}
+
+/// Whether the change found what is dropped, as far as the history tells.
+fn was_there(node: &NodeEnum, kind: ObjectType, name: &Name, context: &ChangeContext<'_>) -> bool {
+    use ObjectType as T;
     let before = context.before;
     let schema_fits = |schema: &str| name.schema.as_deref().is_none_or(|wanted| wanted == schema);
     match kind {
@@ -257,19 +260,19 @@ fn guarded_no_op(node: &NodeEnum, kind: ObjectType, name: &Name, context: &Chang
             let session = Session::new(Transaction::default());
             let wanted = signature(node, name).filter(|it| !it.args_unspecified);
             let wanted = wanted.map(|it| dropped_types(it, context, &session));
-            !overloads(name, context).any(|it| wanted.as_ref().is_none_or(|wanted| it.arguments == *wanted))
+            overloads(name, context).any(|it| wanted.as_ref().is_none_or(|wanted| it.arguments == *wanted))
         }
         T::ObjectType | T::ObjectDomain => {
-            !before.types.keys().any(|ty| ty.name == name.name && schema_fits(&ty.schema))
+            before.types.keys().any(|ty| ty.name == name.name && schema_fits(&ty.schema))
         }
-        T::ObjectExtension => !before.extensions.contains_key(&name.name),
-        T::ObjectTrigger => !before.relations.values().any(|relation| {
+        T::ObjectExtension => before.extensions.contains_key(&name.name),
+        T::ObjectTrigger => before.relations.values().any(|relation| {
             name.schema.as_deref() == Some(relation.name.name.as_str())
                 && relation.triggers.iter().any(|trigger| trigger.name == name.name)
         }),
         _ => {
             let session = Session::new(Transaction::default());
-            before.relation(&before.resolve(name, &session)).is_none()
+            before.relation(&before.resolve(name, &session)).is_some()
         }
     }
 }

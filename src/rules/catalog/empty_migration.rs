@@ -13,7 +13,7 @@ pub(super) static RULE: Rule = Rule {
     summary: "does nothing",
     why: "A settings statement ends with the migration's session; nothing of it is left.",
     instead: "Delete the file.",
-    bad: &["set local lock_timeout = '2s';"],
+    bad: &["set local lock_timeout = '2s';", "set search_path = app;\nreset search_path;"],
     good: &["set local statement_timeout = '1min';\nselect 1;"],
     checks: &[Check::File(check)],
     ..Rule::BLANK
@@ -28,10 +28,11 @@ fn check(context: &FileContext<'_>, sink: &mut Sink<'_>) {
     }
     let only_settings = pieces.all(|piece| {
         let text = &section.sql[piece.body.clone()];
-        let set = text.get(..3).is_some_and(|word| word.eq_ignore_ascii_case("set"));
-        set && sql::parse(text).is_ok_and(|nodes| {
-            nodes.iter().all(|node| matches!(node.node, Some(NodeEnum::VariableSetStmt(_))))
-        })
+        let starts = |word: &str| text.get(..word.len()).is_some_and(|it| it.eq_ignore_ascii_case(word));
+        (starts("set") || starts("reset"))
+            && sql::parse(text).is_ok_and(|nodes| {
+                nodes.iter().all(|node| matches!(node.node, Some(NodeEnum::VariableSetStmt(_))))
+            })
     });
     if only_settings {
         sink.report_file("the migration only changes settings of its own session, and so does nothing");

@@ -2,11 +2,11 @@
 
 use crate::{
     finding::{Category, Severity},
-    rules::{Check, Context, Rule, Sink},
-    schema::{Constraint, ConstraintKind, IndexColumn, QName},
+    rules::{Check, Context, Rule, Sink, common},
+    schema::{Column, Constraint, ConstraintKind, IndexColumn, QName, Relation, columns_in},
     sql::{
         self,
-        ast::{AlterTableType, ConstrType, Name, Node, NodeEnum},
+        ast::{AlterTableType, ColumnDef, ConstrType, Name, Node, NodeEnum},
     },
 };
 
@@ -28,6 +28,11 @@ pub(super) static RULE: Rule = Rule {
         "create index if not exists orders_note on app.orders (kind);",
         "create index if not exists orders_note on app.orders (note) where kind = 1;",
         "alter table app.orders add column if not exists note text not null default '';",
+        "alter table app.orders add column if not exists kind int references app.kinds (id);",
+        "alter table app.orders add column if not exists kind int check (kind > 0);",
+        "alter table app.orders add column if not exists note text unique;",
+        "alter table app.orders add column if not exists kind int default 1;",
+        "create index if not exists orders_note on app.orders using hash (note);",
         "create table if not exists app.orders (id bigint primary key, note text, kind int references app.kinds (id));",
     ],
     good: &[
@@ -76,6 +81,8 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
             let differs = other.name != table
                 || columns != there
                 || index.unique != create.unique
+                || index.method != create.access_method
+                || index.included != included(&create.index_including_params)
                 || predicate(create.where_clause.as_deref()) != predicate(index.predicate.as_deref());
             if differs {
                 sink.report(format!("index `{name}` exists with another definition: nothing happens"))
@@ -102,6 +109,12 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
                     format!("as {}, not {ty}", there.ty)
                 } else if not_null && !there.not_null {
                     "and may be NULL".into()
+                } else if let Some(lacking) =
+                    context.relation(&table).and_then(|relation| lacks(relation, def, context))
+                {
+                    format!("without {lacking}")
+                } else if let Some(other) = other_default(there, def) {
+                    other
                 } else {
                     continue;
                 };
@@ -113,6 +126,82 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
             }
         }
         _ => {}
+    }
+}
+
+fn included(columns: &[Node]) -> Vec<String> {
+    let name = |node: &Node| match node.node.as_ref()? {
+        NodeEnum::IndexElem(element) => Some(element.name.clone()),
+        _ => None,
+    };
+    columns.iter().filter_map(name).collect()
+}
+
+/// A constraint that stands beside the column and that the table does not have.
+fn lacks(relation: &Relation, def: &ColumnDef, context: &Context<'_>) -> Option<&'static str> {
+    let alone = |columns: &[String]| matches!(columns, [one] if *one == def.colname);
+    def.constraints.iter().find_map(|node| {
+        let Some(NodeEnum::Constraint(written)) = &node.node else { return None };
+        let has = |is: &dyn Fn(&ConstraintKind) -> bool| relation.constraints.iter().any(|it| is(&it.kind));
+        match written.contype() {
+            ConstrType::ConstrCheck => {
+                let speaks = |kind: &ConstraintKind| matches!(kind, ConstraintKind::Check { expression }
+                    if columns_in(expression).contains(&def.colname));
+                (!has(&speaks)).then_some("the CHECK")
+            }
+            ConstrType::ConstrUnique => {
+                let keys = |kind: &ConstraintKind| {
+                    matches!(kind, ConstraintKind::Unique { columns } | ConstraintKind::Primary { columns }
+                        if alone(columns))
+                };
+                let index = relation
+                    .indexes
+                    .iter()
+                    .any(|index| index.unique && index.predicate.is_none() && alone(&index.plain_columns()));
+                (!has(&keys) && !index).then_some("UNIQUE")
+            }
+            ConstrType::ConstrPrimary => {
+                let key = |kind: &ConstraintKind| {
+                    matches!(kind, ConstraintKind::Primary { columns } if alone(columns))
+                };
+                (!has(&key)).then_some("the PRIMARY KEY")
+            }
+            ConstrType::ConstrForeign => {
+                let to = context.resolve(written.pktable.as_ref()?);
+                let points = |kind: &ConstraintKind| {
+                    matches!(kind, ConstraintKind::Foreign { columns, target, .. }
+                        if alone(columns) && *target == to)
+                };
+                (!has(&points)).then_some("the foreign key")
+            }
+            _ => None,
+        }
+    })
+}
+
+/// In what the default that is there differs from the one that is written: no default, or another constant.
+fn other_default(there: &Column, def: &ColumnDef) -> Option<String> {
+    let written = bare(common::default(def)?);
+    let text = sql::expression_text(written)?;
+    if there.generated.is_some() || there.identity.is_some() {
+        return None;
+    }
+    match there.default.as_deref().map(bare) {
+        None => Some(format!("without the default {text}")),
+        Some(old) => {
+            let constant = |node: &Node| matches!(&node.node, Some(NodeEnum::AConst(_)));
+            let old_text = sql::expression_text(old)?;
+            (constant(old) && constant(written) && old_text != text)
+                .then(|| format!("with the default {old_text}, not {text}"))
+        }
+    }
+}
+
+/// Without the casts around it.
+fn bare(node: &Node) -> &Node {
+    match &node.node {
+        Some(NodeEnum::TypeCast(cast)) => cast.arg.as_deref().map_or(node, bare),
+        _ => node,
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::{
     finding::{Category, Severity},
     rules::{Check, Context, Rule, Sink},
-    schema::ColumnType,
+    schema::{ColumnType, TypeKind},
     sql::ast::{AlterTableType, NodeEnum},
 };
 
@@ -17,12 +17,16 @@ pub(super) static RULE: Rule = Rule {
     instead: "Query for the values that would change first, and move them to a new column deliberately.",
     sources: &["https://www.postgresql.org/docs/current/sql-altertable.html"],
     peers: &["sfm:type-change-rewrite", "sfm:irreversible-migration"],
-    given: "create table app.orders (id bigint primary key, price numeric(10,2), at timestamptz, word varchar(20), big bigint);",
+    given: "create type app.wide as enum ('a', 'b');
+            create table app.orders (code char(8), wide app.wide, id bigint primary key, price numeric(10,2), at timestamptz, word varchar(20), big bigint);",
     bad: &[
         "alter table app.orders alter column price type numeric(10,0);",
         "alter table app.orders alter column at type date;",
         "alter table app.orders alter column word type varchar(5);",
         "alter table app.orders alter column big type int;",
+        "alter table app.orders alter column code type char(4);",
+        "alter table app.orders alter column big type boolean using big <> 0;",
+        "create type app.narrow as enum ('a');\nalter table app.orders alter column wide type app.narrow using wide::text::app.narrow;",
     ],
     good: &[
         "alter table app.orders alter column word type varchar(40);",
@@ -48,7 +52,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         let to = context.catalog.column_type(written, context.session);
         let using = def.raw_default.is_some();
         if column.born.is_none()
-            && let Some(loss) = loss(&column.ty, &to, using)
+            && let Some(loss) = loss(&column.ty, &to, using).or_else(|| lost_labels(&column.ty, &to, context))
         {
             sink.report(format!(
                 "changing `{}` of `{table}` from {} to {to} {loss}",
@@ -94,7 +98,7 @@ fn loss(from: &ColumnType, to: &ColumnType, using: bool) -> Option<&'static str>
             let digits = |ty: &ColumnType| ty.modifiers.first().copied().unwrap_or(6);
             (digits(to) < digits(from)).then_some("rounds fractions of a second")
         }
-        _ if is_text(old) && is_text(new) && old != "bpchar" => {
+        _ if is_text(old) && is_text(new) => {
             let limit = |ty: &ColumnType| match (ty.name.as_str(), ty.modifiers.first()) {
                 (_, Some(limit)) => *limit,
                 ("bpchar", None) => 1,
@@ -102,11 +106,25 @@ fn loss(from: &ColumnType, to: &ColumnType, using: bool) -> Option<&'static str>
             };
             (limit(to) < limit(from)).then_some("fails on values that are too long")
         }
+        (_, "bool") if using && width(old).is_some() => {
+            Some("keeps of each number only whether it counts as true")
+        }
         _ if using && is_text(old) && !is_text(new) => {
             Some("fails on values that the cast does not understand")
         }
         _ => None,
     }
+}
+
+/// Labels that an enum has and the one that takes its place has not.
+fn lost_labels(from: &ColumnType, to: &ColumnType, context: &Context<'_>) -> Option<&'static str> {
+    let labels = |ty: &ColumnType| match &context.catalog.type_def(ty).filter(|_| ty.array == 0)?.kind {
+        TypeKind::Enum { labels } => Some(labels),
+        _ => None,
+    };
+    let (old, new) = (labels(from)?, labels(to)?);
+    let lost = old.iter().any(|(label, _)| !new.iter().any(|(other, _)| other == label));
+    lost.then_some("fails on values that the new enum does not have")
 }
 
 fn numeric(from: &[i64], to: &[i64]) -> Option<&'static str> {

@@ -361,6 +361,10 @@ fn rows(context: &Context<'_>, sink: &mut Sink<'_>) {
                 Severity::Error,
                 "the platform refuses it: call cron.schedule, cron.alter_job or cron.unschedule",
             ),
+            ("supabase_migrations", _) => (
+                Severity::Warning,
+                "the Supabase CLI keeps there which files it has applied: use `migration repair`",
+            ),
             ("vault", "secrets") => {
                 (Severity::Error, "the platform refuses it: call vault.create_secret or vault.update_secret")
             }

@@ -66,9 +66,9 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
                     .iter()
                     .any(|column| unknown_to_writers(column, &table, context));
                 let what = match constraint.contype() {
-                    ConstrType::ConstrCheck => "that breaks the check",
+                    ConstrType::ConstrCheck => "that break the check",
                     ConstrType::ConstrForeign => "whose foreign key points nowhere",
-                    ConstrType::ConstrUnique | ConstrType::ConstrPrimary => "that repeats a key",
+                    ConstrType::ConstrUnique | ConstrType::ConstrPrimary => "that repeat a key",
                     ConstrType::ConstrExclusion => "that the exclusion forbids",
                     ConstrType::ConstrNotnull => "without the column",
                     _ => continue,

@@ -27,6 +27,9 @@ pub(in crate::rules) static RULE: Rule = Rule {
         "alter table app.words add column lower text generated always as (lower(word)) virtual;",
         "alter table app.words add constraint short check (length(word) < 9) not enforced;",
         "--: postgres.version = 16\ngrant maintain on app.words to app_reader;",
+        "--: postgres.version = 15\ninsert into app.words (id, letters) values (1_000, 3);",
+        "--: postgres.version = 15\ncreate table app.notes (id bigint primary key, note text check (note is json));",
+        "--: postgres.version = 16\nset local transaction_timeout = '5s';\ncomment on table app.words is 'w';",
         "--: postgres.version = 17\ninsert into app.words (id) values (1) returning new.letters;",
     ],
     good: &[
@@ -41,9 +44,10 @@ pub(in crate::rules) static RULE: Rule = Rule {
 
 /// What parses here, where the newest grammar is known, but not on the target.
 fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
-    let Some(newer) = sql::newer_than(context.node, context.pg) else { return };
-    let message =
-        format!("does not parse on Postgres {}: {} came with {}", context.pg, newer.what, newer.since);
+    // What is inside a block or routine stands in its text: there is a unit for it.
+    let numbers = || sql::newer_number(&context.unit.text, context.pg);
+    let Some(newer) = sql::newer_than(context.node, context.pg).or_else(numbers) else { return };
+    let message = format!("is refused by Postgres {}: {} came with {}", context.pg, newer.what, newer.since);
     sink.report(message).help(format!(
         "Write it without, or set `postgres.version` in lockkeeper.toml if the target is Postgres {} or later.",
         newer.since

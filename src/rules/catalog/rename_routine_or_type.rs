@@ -5,6 +5,7 @@ use std::ops::Range;
 use crate::{
     finding::{Category, Severity},
     rules::{ChangeContext, Check, Rule, Sink, names},
+    schema::{Session, Transaction, Unit},
     sql::ast::{self, Name, NodeEnum, ObjectType},
 };
 
@@ -22,6 +23,7 @@ pub(super) static RULE: Rule = Rule {
             create type app.mood as enum ('ok');",
     bad: &[
         "alter function app.two() rename to deux;",
+        "create or replace function app.two() returns int language sql immutable set search_path = '' as 'select 1 + 1';\nalter function app.two() rename to deux;",
         "alter sequence app.numbers rename to ids;",
         "alter type app.mood set schema public;",
     ],
@@ -39,8 +41,13 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
         let same = |(other, made): &(ObjectType, Name)| {
             names::same_namespace(*other, kind) && names::same_name(made, &name)
         };
+        let session = Session::new(Transaction::default());
+        let was_there = context.before.relation(&context.before.resolve(&name, &session)).is_some()
+            || !context.before.resolve_routine(&name, &session).1.is_empty();
+        let makes = |unit: &&Unit| !(was_there && names::takes_what_is_there(&unit.node));
         let made = |among: Range<usize>| {
-            context.creators(&name.name, among).any(|unit| names::created(&unit.node).iter().any(same))
+            let mut makers = context.creators(&name.name, among).filter(makes);
+            makers.any(|unit| names::created(&unit.node).iter().any(same))
         };
         let born_here = made(0..index);
         let made_again = made(index + 1..index + 1 + context.rest_of_transaction(index).len());

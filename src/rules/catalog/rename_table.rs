@@ -38,6 +38,7 @@ pub(super) static RULE: Rule = Rule {
             alter table public.orders enable row level security;",
     bad: &["alter table public.orders rename to purchases;", "ALTER TABLE orders SET SCHEMA app;"],
     good: &[
+        "create table if not exists app.fresh (id bigint primary key);\nalter table app.fresh rename to u;",
         "alter table public.orders rename to purchases;\ncreate view public.orders with (security_invoker = on) as select * from public.purchases;",
         "create table app.t (id bigint primary key);\nalter table app.t rename to u;",
         "alter table public.orders_pkey rename to orders_key;",
@@ -56,6 +57,9 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             || range.relpersistence == "t"
             || context
                 .creators(&old.name, 0..index)
+                .filter(|unit| {
+                    !(names::takes_what_is_there(&unit.node) && context.before.relation(&table).is_some())
+                })
                 .flat_map(|unit| names::created(&unit.node))
                 .any(|(kind, made)| kind != ObjectType::ObjectColumn && names::same_name(&made, &old));
         let later = index + 1..index + 1 + context.rest_of_transaction(index).len();

@@ -50,7 +50,10 @@ impl Catalog {
             catalog: self,
             session,
             at: unit.at,
-            guarded: matches!(unit.nesting, Nesting::Body { conditional: true, .. }),
+            guarded: matches!(
+                unit.nesting,
+                Nesting::Body { conditional: true, .. } | Nesting::Body { spared: true, .. }
+            ),
         };
         change.statement(&unit.node);
         #[cfg(test)]

@@ -31,7 +31,8 @@ const DEPTH: usize = 4;
 
 /// The statements inside a DO block, or inside a routine that the statement calls.
 pub(crate) fn bodies(node: &NodeEnum, text: &str, catalog: &Catalog, session: &Session) -> Vec<Body> {
-    let mut reader = Reader { catalog, session, path: None, depth: 0, caught: false, found: Vec::new() };
+    let mut reader =
+        Reader { catalog, session, path: None, depth: 0, caught: false, spared: false, found: Vec::new() };
     match node {
         NodeEnum::DoStmt(block) => reader.block(block, text),
         _ => reader.called(node, false),
@@ -46,6 +47,8 @@ struct Reader<'a> {
     depth: usize,
     /// Whether a block around goes on where a privilege is missing.
     caught: bool,
+    /// Whether it goes on where something is there already.
+    spared: bool,
     found: Vec<Body>,
 }
 
@@ -81,7 +84,7 @@ impl Reader<'_> {
                     self.called(&node, conditional);
                     self.found.push(Body::Statement {
                         node: Box::new(node),
-                        nesting: Nesting::Body { conditional, caught: self.caught },
+                        nesting: Nesting::Body { conditional, caught: self.caught, spared: self.spared },
                         text: text.trim().to_owned(),
                         path: self.path.clone(),
                     });
@@ -179,6 +182,7 @@ impl Reader<'_> {
             session: &session,
             depth: self.depth,
             caught: self.caught,
+            spared: self.spared,
             found: std::mem::take(&mut self.found),
         };
         inner.body_of(routine, conditional);

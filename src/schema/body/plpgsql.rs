@@ -36,10 +36,14 @@ impl Reader<'_> {
         match kind.as_str() {
             "PLpgSQL_stmt_block" => {
                 let handlers = &fields["exceptions"]["PLpgSQL_exception_block"]["exc_list"];
-                let around = self.caught;
-                self.caught |= handlers.as_array().into_iter().flatten().any(goes_on_without_privilege);
+                let around = (self.caught, self.spared);
+                let goes_on = |condition: fn(&str) -> bool| {
+                    handlers.as_array().into_iter().flatten().any(|handler| takes(handler, condition))
+                };
+                self.caught |= goes_on(|name| name == "insufficient_privilege");
+                self.spared |= goes_on(|name| name.starts_with("duplicate_"));
                 self.statements(&fields["body"], conditional);
-                self.caught = around;
+                (self.caught, self.spared) = around;
                 for handler in handlers.as_array().into_iter().flatten() {
                     self.statements(&handler["PLpgSQL_exception"]["action"], true);
                 }
@@ -153,12 +157,12 @@ fn text(expression: &Value) -> Option<&str> {
     expression["PLpgSQL_expr"]["query"].as_str()
 }
 
-/// Whether a handler takes `insufficient_privilege` and does not raise it again.
-fn goes_on_without_privilege(handler: &Value) -> bool {
+/// Whether a handler takes such an error and does not raise it again.
+fn takes(handler: &Value, condition: fn(&str) -> bool) -> bool {
     let handler = &handler["PLpgSQL_exception"];
-    let takes = handler["conditions"].as_array().into_iter().flatten().any(|condition| {
-        let name = condition["PLpgSQL_condition"]["condname"].as_str().unwrap_or_default();
-        matches!(name, "insufficient_privilege" | "others")
+    let takes = handler["conditions"].as_array().into_iter().flatten().any(|taken| {
+        let name = taken["PLpgSQL_condition"]["condname"].as_str().unwrap_or_default();
+        name == "others" || condition(name)
     });
     let raises = handler["action"].as_array().into_iter().flatten().any(|statement| {
         // 21 is ERROR, the level of RAISE without one.
