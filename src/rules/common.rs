@@ -12,8 +12,8 @@ use crate::{
     sql::{
         self,
         ast::{
-            self, AlterTableCmd, AlterTableType, ColumnDef, ConstrType, Constraint, DefElem, IndexStmt, Name,
-            Node, NodeEnum,
+            self, AlterTableCmd, AlterTableType, ColumnDef, ConstrType, Constraint, IndexStmt, Name, Node,
+            NodeEnum,
         },
     },
 };
@@ -169,25 +169,6 @@ pub(crate) fn domain_default<'a>(context: &'a Context<'_>, column: &ColumnDef) -
 /// Whether an inline constraint is followed by `NOT ENFORCED`, or says so itself.
 pub(crate) fn not_enforced(column: &ColumnDef) -> bool {
     inline(column).any(|constraint| constraint.contype() == ConstrType::ConstrAttrNotEnforced)
-}
-
-/// Whether a parenthesised option is there and not switched off: `REINDEX (CONCURRENTLY FALSE)`.
-pub(crate) fn option_on(options: &[Node], name: &str) -> Option<bool> {
-    options.iter().find_map(|node| {
-        let Some(NodeEnum::DefElem(element)) = &node.node else { return None };
-        (element.defname == name).then(|| switched_on(element))
-    })
-}
-
-/// The truth of an option as Postgres reads it (`defGetBoolean`): no value is true.
-fn switched_on(element: &DefElem) -> bool {
-    match element.arg.as_ref().and_then(|arg| arg.node.as_ref()) {
-        None => true,
-        Some(NodeEnum::Boolean(value)) => value.boolval,
-        Some(NodeEnum::Integer(value)) => value.ival != 0,
-        Some(NodeEnum::String(text)) => !matches!(text.sval.to_lowercase().as_str(), "false" | "off" | "0"),
-        Some(_) => true,
-    }
 }
 
 /// The index that a `DROP INDEX` or `REINDEX INDEX` names, and the relation that it is on.

@@ -3,9 +3,12 @@
 use crate::{
     rules::Context,
     schema::{Nesting, QName, Relation},
-    sql::ast::{
-        AExprKind, BoolExprType, ExplainStmt, Name, Node, NodeEnum, RangeVar, SelectStmt, SubLinkType,
-        WithClause, a_const, strings,
+    sql::{
+        self,
+        ast::{
+            AExprKind, BoolExprType, Name, Node, NodeEnum, NodeRef, RangeVar, SelectStmt, SubLinkType,
+            WithClause, a_const, option_on, strings,
+        },
     },
 };
 
@@ -88,7 +91,9 @@ fn collect<'a>(node: &'a NodeEnum, found: &mut Vec<Dml<'a>>) {
         _ => {
             // What another statement runs. A prepared one is there to be executed.
             let inner = match node {
-                NodeEnum::ExplainStmt(explain) if analyzes(explain) => explain.query.as_deref(),
+                NodeEnum::ExplainStmt(explain) if option_on(&explain.options, "analyze") == Some(true) => {
+                    explain.query.as_deref()
+                }
                 NodeEnum::CopyStmt(copy) => copy.query.as_deref(),
                 NodeEnum::CreateTableAsStmt(create) => create.query.as_deref(),
                 NodeEnum::PrepareStmt(prepare) => prepare.query.as_deref(),
@@ -109,13 +114,6 @@ fn collect<'a>(node: &'a NodeEnum, found: &mut Vec<Dml<'a>>) {
     }
 }
 
-fn analyzes(explain: &ExplainStmt) -> bool {
-    explain
-        .options
-        .iter()
-        .any(|option| matches!(&option.node, Some(NodeEnum::DefElem(option)) if option.defname == "analyze"))
-}
-
 /// The tables and views that a query reads, WITH queries and subqueries included, its own WITH
 /// names left out.
 pub(crate) fn reads(node: &Node) -> Vec<Name> {
@@ -124,8 +122,8 @@ pub(crate) fn reads(node: &Node) -> Vec<Name> {
     let mut ctes = Vec::new();
     for (node, ..) in node.nodes() {
         match node {
-            crate::sql::ast::NodeRef::RangeVar(range) => ranges.push(Name::of(range)),
-            crate::sql::ast::NodeRef::CommonTableExpr(cte) => ctes.push(cte.ctename.clone()),
+            NodeRef::RangeVar(range) => ranges.push(Name::of(range)),
+            NodeRef::CommonTableExpr(cte) => ctes.push(cte.ctename.clone()),
             _ => {}
         }
     }
@@ -133,22 +131,58 @@ pub(crate) fn reads(node: &Node) -> Vec<Name> {
     ranges
 }
 
+/// What a name in FROM reads: itself, or what a query of WITH reads. Rows that are written out there, that another
+/// change of the statement returns, or that are picked by a key, are no table's.
+pub(crate) fn sources(name: Name, context: &Context<'_>) -> Vec<Name> {
+    sources_within(name, context, 0)
+}
+
+fn sources_within(name: Name, context: &Context<'_>, depth: usize) -> Vec<Name> {
+    let mut query = None;
+    sql::walk(context.node, &mut |node| {
+        if let NodeRef::CommonTableExpr(cte) = node
+            && name.schema.is_none()
+            && cte.ctename == name.name
+        {
+            query = Some(cte.ctequery.as_deref());
+        }
+        true
+    });
+    let Some(query) = query.filter(|_| depth < 8) else { return vec![name] };
+    match query.and_then(|query| Some((query.node.as_ref()?, query))) {
+        Some((NodeEnum::SelectStmt(select), query)) => {
+            let read = reads(query).into_iter().filter(|read| read.name != name.name);
+            let read: Vec<Name> = read.flat_map(|read| sources_within(read, context, depth + 1)).collect();
+            let by_key = matches!(read.as_slice(), [table]
+                if picks_by_key(select.where_clause.as_deref(), &context.catalog.resolve(table, context.session), context));
+            if by_key { Vec::new() } else { read }
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// Whether a condition picks single rows: a key of the table equals something that is not a column.
 pub(crate) fn picks_by_key(condition: Option<&Node>, table: &QName, context: &Context<'_>) -> bool {
     let Some(condition) = condition else { return false };
     let relation = context.relation(table);
     let body = body_over(relation, context);
-    picks(condition, &keys(relation), &Given { lists: &[], body, target: None })
+    picks(condition, &keys(relation), &Given { lists: &[], body, target: None, context })
 }
 
 /// As [`picks_by_key`] of a change's own condition, which may also take the key from a list of rows that
 /// stands in the statement: `FROM (VALUES …) AS v (id, …) WHERE t.id = v.id`.
 pub(crate) fn changes_by_key(change: &Dml<'_>, table: &QName, context: &Context<'_>) -> bool {
     let Some(condition) = change.condition else { return false };
-    let lists: Vec<String> = change.joins.iter().filter_map(list_of_rows).collect();
+    let mut lists: Vec<String> = change.joins.iter().filter_map(list_of_rows).collect();
+    lists.extend(change.joins.iter().filter_map(|join| match &join.node {
+        Some(NodeEnum::RangeVar(range)) if sources(Name::of(range), context).is_empty() => {
+            Some(range.alias.as_ref().map_or_else(|| range.relname.clone(), |it| it.aliasname.clone()))
+        }
+        _ => None,
+    }));
     let relation = context.relation(table);
     let body = body_over(relation, context).filter(|_| change.joins.is_empty());
-    picks(condition, &keys(relation), &Given { lists: &lists, body, target: None })
+    picks(condition, &keys(relation), &Given { lists: &lists, body, target: None, context })
 }
 
 /// As [`changes_by_key`], inside a body, where the key may also be a field of a loop's record: `t.id = r.id`.
@@ -158,20 +192,25 @@ pub(crate) fn changes_by_record(change: &Dml<'_>, table: &QName, context: &Conte
     let target = &change.target.relname;
     let alias = change.target.alias.as_ref().map(|alias| &alias.aliasname);
     let target = Some(alias.unwrap_or(target).as_str());
-    picks(condition, &keys(relation), &Given { lists: &[], body: body_over(relation, context), target })
+    picks(
+        condition,
+        &keys(relation),
+        &Given { lists: &[], body: body_over(relation, context), target, context },
+    )
 }
 
 /// What a condition may compare a key with.
-struct Given<'a> {
+struct Given<'a, 'c> {
     /// Aliases of rows that are written out.
     lists: &'a [String],
     /// Inside a body, the table: a bare name that is no column of it is a parameter or a variable.
     body: Option<&'a Relation>,
     /// Inside a body, what the table is called: another name before a dot is a record's.
     target: Option<&'a str>,
+    context: &'a Context<'c>,
 }
 
-impl Given<'_> {
+impl Given<'_, '_> {
     fn is_variable(&self, path: &[String]) -> bool {
         matches!((path, self.body), ([name], Some(table)) if table.column(name).is_none())
     }
@@ -221,7 +260,7 @@ fn keys(relation: Option<&Relation>) -> Vec<Vec<String>> {
     keys
 }
 
-fn picks(condition: &Node, keys: &[Vec<String>], given: &Given<'_>) -> bool {
+fn picks(condition: &Node, keys: &[Vec<String>], given: &Given<'_, '_>) -> bool {
     if let Some(NodeEnum::BoolExpr(expression)) = &condition.node
         && expression.boolop() == BoolExprType::OrExpr
     {
@@ -238,17 +277,16 @@ fn picks(condition: &Node, keys: &[Vec<String>], given: &Given<'_>) -> bool {
 }
 
 /// The columns that a conjunction sets equal to something fixed, or given.
-fn equalities(condition: &Node, given: &Given<'_>, fixed: &mut Vec<String>) {
+fn equalities(condition: &Node, given: &Given<'_, '_>, fixed: &mut Vec<String>) {
     match &condition.node {
         Some(NodeEnum::BoolExpr(expression)) if expression.boolop() == BoolExprType::AndExpr => {
             expression.args.iter().for_each(|part| equalities(part, given, fixed));
         }
-        // `id IN (VALUES (1), (2))`.
+        // `id IN (VALUES (1), (2))`, and other rows that no table has.
         Some(NodeEnum::SubLink(link)) if link.sub_link_type() == SubLinkType::AnySublink => {
-            let query = link.subselect.as_ref().and_then(|query| query.node.as_ref());
-            let written =
-                matches!(query, Some(NodeEnum::SelectStmt(select)) if !select.values_lists.is_empty());
-            if written && link.oper_name.is_empty() {
+            let query = link.subselect.as_deref();
+            let read = query.into_iter().flat_map(reads).flat_map(|name| sources(name, given.context));
+            if read.count() == 0 && link.oper_name.is_empty() {
                 fixed.extend(link.testexpr.as_deref().and_then(|tested| column(tested, given)));
             }
         }
@@ -299,7 +337,7 @@ fn always_false(condition: &Node) -> bool {
 }
 
 /// The column that an expression is, casts aside; none that is given.
-fn column(node: &Node, given: &Given<'_>) -> Option<String> {
+fn column(node: &Node, given: &Given<'_, '_>) -> Option<String> {
     match node.node.as_ref()? {
         NodeEnum::ColumnRef(column) => match strings(&column.fields).as_slice() {
             [list, _] if given.lists.contains(list) => None,

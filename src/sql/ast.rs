@@ -78,3 +78,22 @@ pub(crate) fn name(node: &Node) -> Option<Name> {
         _ => None,
     }
 }
+
+/// Whether a parenthesised option is there and not switched off: `REINDEX (CONCURRENTLY FALSE)`.
+pub(crate) fn option_on(options: &[Node], name: &str) -> Option<bool> {
+    options.iter().find_map(|node| {
+        let Some(NodeEnum::DefElem(element)) = &node.node else { return None };
+        (element.defname == name).then(|| switched_on(element))
+    })
+}
+
+/// The truth of an option as Postgres reads it (`defGetBoolean`): no value is true.
+fn switched_on(element: &DefElem) -> bool {
+    match element.arg.as_ref().and_then(|arg| arg.node.as_ref()) {
+        None => true,
+        Some(NodeEnum::Boolean(value)) => value.boolval,
+        Some(NodeEnum::Integer(value)) => value.ival != 0,
+        Some(NodeEnum::String(text)) => !matches!(text.sval.to_lowercase().as_str(), "false" | "off" | "0"),
+        Some(_) => true,
+    }
+}

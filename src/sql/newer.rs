@@ -125,18 +125,9 @@ fn definition(node: &NodeEnum, add: Add<'_>) {
 
 /// What a partitioned table may have only since then.
 fn of_partitioned(create: &CreateStmt, add: Add<'_>) {
-    let own = nodes(&create.table_elts).chain(nodes(&create.constraints));
-    let of_columns = nodes(&create.table_elts).filter_map(|element| match element {
-        NodeEnum::ColumnDef(column) => Some(nodes(&column.constraints)),
-        _ => None,
-    });
-    for constraint in own.chain(of_columns.flatten()) {
-        let NodeEnum::Constraint(constraint) = constraint else { continue };
-        match constraint.contype() {
-            ConstrType::ConstrIdentity => add("an identity column of a partitioned table", 17),
-            ConstrType::ConstrExclusion => add("EXCLUDE on a partitioned table", 17),
-            _ => {}
-        }
+    let excludes = |node: &NodeEnum| matches!(node, NodeEnum::Constraint(constraint) if constraint.contype() == ConstrType::ConstrExclusion);
+    if nodes(&create.table_elts).chain(nodes(&create.constraints)).any(excludes) {
+        add("EXCLUDE on a partitioned table", 17);
     }
 }
 
@@ -154,6 +145,7 @@ fn command(command: &AlterTableCmd, add: Add<'_>) {
         {
             add("SET STORAGE DEFAULT", 16);
         }
+        AlterTableType::AtSetStatistics if command.def.is_none() => add("SET STATISTICS DEFAULT", 17),
         AlterTableType::AtSetCompression => add("SET COMPRESSION", 14),
         AlterTableType::AtDetachPartitionFinalize => add("DETACH PARTITION … FINALIZE", 14),
         AlterTableType::AtDropExpression => add("DROP EXPRESSION", 13),

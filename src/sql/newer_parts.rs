@@ -78,6 +78,10 @@ pub(super) fn options(node: &NodeEnum, add: Add<'_>) {
             }
         }
         NodeEnum::VacuumStmt(vacuum) => {
+            let only = |node: &NodeEnum| matches!(node, NodeEnum::VacuumRelation(of) if of.relation.as_ref().is_some_and(|it| !it.inh));
+            if nodes(&vacuum.rels).any(only) {
+                add("ONLY in VACUUM and ANALYZE", 18);
+            }
             for option in named(&vacuum.options) {
                 match option.defname.as_str() {
                     "process_main" => add("the option PROCESS_MAIN of VACUUM", 16),

@@ -51,6 +51,9 @@ pub(super) static RULE: Rule = Rule {
         "update public.orders set status = 'new' where id = 42;",
         "delete from public.orders where id in (1, 2, 3);",
         "delete from public.orders where id in (values (1), (2));",
+        "delete from public.orders where id in (select unnest(array[1, 2]));",
+        "with v (id, s) as (values (1, 'a')) update public.orders o set status = v.s from v where o.id = v.id;",
+        "with old as (select status from public.orders where id = 7) insert into public.archive select 1, status from old;",
         "with v (id, s) as (values (1, 'a'), (2, 'b')) insert into public.orders select id, s from v;",
         "with a as (insert into public.archive values (1, 'a') returning id) insert into public.orders (id) select id from a;",
         "create table app.seats (room int, place int, primary key (room, place));\n-- next file\ndelete from app.seats where (room, place) = (1, 2);",
@@ -158,7 +161,7 @@ fn is_bulk(change: &Dml<'_>, context: &Context<'_>) -> bool {
         return !everything && !dml::changes_by_key(change, &table, context);
     }
     let Some(select) = change.select.filter(|select| select.values_lists.is_empty()) else { return false };
-    let names = select.from_clause.iter().flat_map(dml::reads).flat_map(|name| read_by(name, context));
+    let names = select.from_clause.iter().flat_map(dml::reads).flat_map(|name| dml::sources(name, context));
     let sources: Vec<_> = names
         .map(|name| context.catalog.resolve(&name, context.session))
         .filter(|source| context.is_live(source))
@@ -168,23 +171,4 @@ fn is_bulk(change: &Dml<'_>, context: &Context<'_>) -> bool {
         [source] => !dml::picks_by_key(change.condition, source, context),
         _ => true,
     }
-}
-
-/// What a name in FROM reads: itself, or what a query of WITH reads. Rows that are written out there, or that
-/// another change of the statement returns, are read from nowhere.
-fn read_by(name: Name, context: &Context<'_>) -> Vec<Name> {
-    let mut found = None;
-    sql::walk(context.node, &mut |node| {
-        if let NodeRef::CommonTableExpr(cte) = node
-            && name.schema.is_none()
-            && cte.ctename == name.name
-        {
-            found = match cte.ctequery.as_deref().map(|query| (&query.node, query)) {
-                Some((Some(NodeEnum::SelectStmt(_)), query)) => Some(dml::reads(query)),
-                _ => Some(Vec::new()),
-            };
-        }
-        true
-    });
-    found.unwrap_or_else(|| vec![name])
 }

@@ -7,7 +7,7 @@ use crate::{
     lock::LockMode,
     rules::{Check, Context, Rule, Sink, common, names::is},
     schema::Nesting,
-    sql::ast::{AlterTableType, NodeEnum},
+    sql::ast::{AlterTableType, NodeEnum, option_on},
 };
 
 /// A build or validation of a table worth the trouble takes longer than anything below this.
@@ -58,9 +58,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
                 true,
             )
         }
-        NodeEnum::ReindexStmt(reindex)
-            if common::option_on(&reindex.params, "concurrently") == Some(true) =>
-        {
+        NodeEnum::ReindexStmt(reindex) if option_on(&reindex.params, "concurrently") == Some(true) => {
             let object = reindex.relation.as_ref().map(|range| context.resolve(range));
             let name = object.as_ref().map_or_else(|| reindex.name.clone(), ToString::to_string);
             (format!("rebuilds `{name}` concurrently"), object, true)

@@ -125,7 +125,7 @@ fn refused(context: &Context<'_>) -> Option<Refusal> {
         }
         NodeEnum::ReindexStmt(reindex)
             if reindex.kind() == ReindexObjectType::ReindexObjectSystem
-                && common::option_on(&reindex.params, "concurrently") == Some(true) =>
+                && ast::option_on(&reindex.params, "concurrently") == Some(true) =>
         {
             let why = "rebuilds the system catalogs' indexes concurrently, which Postgres refuses (0A000)";
             Some((None, why.into(), Instead::None))

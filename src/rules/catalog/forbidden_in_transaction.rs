@@ -6,7 +6,7 @@ use crate::{
     schema::{Nesting, RelationKind},
     sql::ast::{
         AlterTableType, DiscardMode, Name, NodeEnum, ObjectType, PartitionCmd, ReindexObjectType as Kind,
-        TransactionStmtKind,
+        TransactionStmtKind, option_on,
     },
 };
 
@@ -114,7 +114,7 @@ fn refused(context: &Context<'_>) -> Option<&'static str> {
             Some("DROP INDEX CONCURRENTLY")
         }
         NodeEnum::ReindexStmt(reindex) => {
-            if common::option_on(&reindex.params, "concurrently") == Some(true) {
+            if option_on(&reindex.params, "concurrently") == Some(true) {
                 return Some("REINDEX CONCURRENTLY");
             }
             let range = reindex.relation.as_ref();
@@ -155,8 +155,8 @@ fn refused(context: &Context<'_>) -> Option<&'static str> {
         NodeEnum::DropTableSpaceStmt(_) => Some("DROP TABLESPACE"),
         NodeEnum::DiscardStmt(discard) if discard.target() == DiscardMode::DiscardAll => Some("DISCARD ALL"),
         NodeEnum::CreateSubscriptionStmt(create) => {
-            let connects = common::option_on(&create.options, "connect") != Some(false);
-            let slot = common::option_on(&create.options, "create_slot") != Some(false);
+            let connects = option_on(&create.options, "connect") != Some(false);
+            let slot = option_on(&create.options, "create_slot") != Some(false);
             (connects && slot).then_some("CREATE SUBSCRIPTION with a replication slot")
         }
         _ => None,

@@ -96,6 +96,9 @@ fn others(old: &Routine, new: &Routine) -> Vec<(String, Option<String>)> {
             (None, None) => {}
         }
     }
+    if new.security_definer && !old.security_definer {
+        found.push(("becomes SECURITY DEFINER and runs with its owner's rights from now on".into(), None));
+    }
     if old.security_definer && !new.security_definer {
         let what = "was SECURITY DEFINER and runs with its caller's rights from now on".to_owned();
         found.push((what, Some("SECURITY DEFINER".into())));

@@ -3,8 +3,8 @@
 use crate::{
     finding::{Category, Severity},
     lock::LockMode,
-    rules::{Check, Context, Rule, Sink, common},
-    sql::ast::NodeEnum,
+    rules::{Check, Context, Rule, Sink},
+    sql::ast::{NodeEnum, option_on},
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -39,9 +39,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     }
     let range = match context.node {
         NodeEnum::IndexStmt(index) if index.concurrent => index.relation.as_ref(),
-        NodeEnum::ReindexStmt(reindex)
-            if common::option_on(&reindex.params, "concurrently") == Some(true) =>
-        {
+        NodeEnum::ReindexStmt(reindex) if option_on(&reindex.params, "concurrently") == Some(true) => {
             reindex.relation.as_ref()
         }
         _ => return,

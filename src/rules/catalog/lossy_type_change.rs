@@ -1,7 +1,7 @@
 //! A type change that can lose or refuse values.
 
 use crate::{
-    finding::{Category, Severity},
+    finding::{Category, Direction, Severity},
     rules::{Check, Context, Rule, Sink},
     schema::{ColumnType, TypeKind},
     sql::ast::{AlterTableType, NodeEnum},
@@ -118,6 +118,10 @@ fn loss(from: &ColumnType, to: &ColumnType, using: bool) -> Option<&'static str>
 
 /// Labels that an enum has and the one that takes its place has not.
 fn lost_labels(from: &ColumnType, to: &ColumnType, context: &Context<'_>) -> Option<&'static str> {
+    // What DOWN takes back is said by the rule for that.
+    if context.direction == Direction::Down {
+        return None;
+    }
     let labels = |ty: &ColumnType| match &context.catalog.type_def(ty).filter(|_| ty.array == 0)?.kind {
         TypeKind::Enum { labels } => Some(labels),
         _ => None,

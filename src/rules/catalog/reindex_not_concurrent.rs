@@ -7,7 +7,7 @@ use crate::{
     schema::{Nesting, RelationKind},
     sql::{
         self,
-        ast::{Name, NodeEnum, ReindexObjectType as Kind, ReindexStmt},
+        ast::{Name, NodeEnum, ReindexObjectType as Kind, ReindexStmt, option_on},
     },
 };
 
@@ -52,7 +52,7 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     let NodeEnum::ReindexStmt(reindex) = context.node else { return };
-    if common::option_on(&reindex.params, "concurrently") == Some(true) {
+    if option_on(&reindex.params, "concurrently") == Some(true) {
         return;
     }
     let inside = context.in_transaction() || context.unit.nesting != Nesting::Top;

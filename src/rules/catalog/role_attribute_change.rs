@@ -30,6 +30,8 @@ pub(super) static RULE: Rule = Rule {
         "create user app_login with password 'correct horse battery';",
         "alter user app_reader createrole;",
         "grant service_role to authenticated;",
+        "create role job_runner nologin in role service_role;",
+        "alter group service_role add user app_reader;",
         "alter table app.docs owner to supabase_admin;",
     ],
     good: &[
@@ -76,6 +78,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
             weaker.options.retain(|option| powers(std::slice::from_ref(option)).is_empty());
             let weaker = NodeEnum::CreateRoleStmt(weaker);
             attributes(&create.role, &create.options, ("creates", Some(weaker)), sink);
+            members(std::slice::from_ref(&create.role), &listed(&create.options, "addroleto"), sink);
         }
         NodeEnum::AlterRoleStmt(alter) => {
             let role = alter.role.as_ref().map(name).unwrap_or_default();
@@ -83,21 +86,13 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
             weaker.options.retain(|option| powers(std::slice::from_ref(option)).is_empty());
             let weaker = (!weaker.options.is_empty()).then_some(NodeEnum::AlterRoleStmt(weaker));
             attributes(&role, &alter.options, ("alters", weaker), sink);
+            // ALTER GROUP … ADD USER, in the words of before 8.1; -1 drops them.
+            if alter.action > 0 {
+                members(&listed(&alter.options, "rolemembers"), &[role], sink);
+            }
         }
         NodeEnum::GrantRoleStmt(grant) if grant.is_grant => {
-            let given: Vec<String> = roles(&grant.granted_roles)
-                .into_iter()
-                .filter(|role| POWERFUL.contains(&role.as_str()))
-                .collect();
-            let to: Vec<String> =
-                roles(&grant.grantee_roles).into_iter().filter(|role| !is_trusted(role)).collect();
-            if !given.is_empty() && !to.is_empty() {
-                sink.report(format!(
-                    "makes {} a member of {}: it stands above policies from now on",
-                    access::in_words(&to),
-                    access::in_words(&given)
-                ));
-            }
+            members(&roles(&grant.grantee_roles), &roles(&grant.granted_roles), sink);
         }
         NodeEnum::AlterOwnerStmt(alter) => {
             let mut ours = alter.clone();
@@ -144,6 +139,30 @@ fn roles(nodes: &[Node]) -> Vec<String> {
         _ => None,
     };
     nodes.iter().filter_map(one).collect()
+}
+
+/// The roles that an option lists: `IN ROLE a, b`.
+fn listed(options: &[Node], name: &str) -> Vec<String> {
+    let lists = options.iter().filter_map(|option| match &option.node {
+        Some(NodeEnum::DefElem(option)) if option.defname == name => match &option.arg.as_ref()?.node {
+            Some(NodeEnum::List(list)) => Some(roles(&list.items)),
+            _ => None,
+        },
+        _ => None,
+    });
+    lists.flatten().collect()
+}
+
+fn members(to: &[String], given: &[String], sink: &mut Sink<'_>) {
+    let given: Vec<String> = given.iter().filter(|role| POWERFUL.contains(&role.as_str())).cloned().collect();
+    let to: Vec<String> = to.iter().filter(|role| !is_trusted(role)).cloned().collect();
+    if !given.is_empty() && !to.is_empty() {
+        sink.report(format!(
+            "makes {} a member of {}: it stands above policies from now on",
+            access::in_words(&to),
+            access::in_words(&given)
+        ));
+    }
 }
 
 /// They hold these powers anyway.

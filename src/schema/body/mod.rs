@@ -230,10 +230,7 @@ fn evaluates(node: &NodeEnum) -> bool {
         | NodeEnum::CopyStmt(_)
         | NodeEnum::CallStmt(_) => true,
         NodeEnum::CreateTableAsStmt(create) => create.into.as_ref().is_none_or(|into| !into.skip_data),
-        NodeEnum::ExplainStmt(explain) => {
-            let analyzes = |option: &Node| matches!(&option.node, Some(NodeEnum::DefElem(option)) if option.defname == "analyze");
-            explain.options.iter().any(analyzes)
-        }
+        NodeEnum::ExplainStmt(explain) => ast::option_on(&explain.options, "analyze") == Some(true),
         _ => false,
     }
 }
