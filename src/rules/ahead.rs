@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use super::{Noted, Rule};
+use super::{Noted, Rule, checks::OnText};
 use crate::{
     migration::Section,
     schema::{Catalog, Session},
@@ -26,7 +26,7 @@ const CHUNK: usize = 16 << 10;
 /// their order. Must run under [`sql::with_large_stack`].
 pub(super) fn parsed<T>(
     sections: &[&Section],
-    checks: &[(&'static Rule, fn(&str) -> Vec<Noted>)],
+    checks: &[(&'static Rule, OnText)],
     take: impl FnOnce(&mut dyn Iterator<Item = Parsed>) -> T,
 ) -> T {
     let mut chunks = Vec::new();

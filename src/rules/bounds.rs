@@ -10,8 +10,8 @@ use crate::{
     sql::{
         self,
         ast::{
-            AExprKind, BoolExprType, Node, NodeEnum, PartitionBoundSpec, PartitionRangeDatumKind, a_const,
-            strings,
+            AExpr, AExprKind, BoolExprType, Node, NodeEnum, PartitionBoundSpec, PartitionRangeDatumKind,
+            a_const, strings,
         },
     },
 };
@@ -210,8 +210,32 @@ fn is_outside(condition: &Node, column: &str, outside: &dyn Fn(&Fact) -> bool) -
             }
             BoolExprType::Undefined => false,
         },
+        // NULL is inside no range, and the list that takes it is left out before.
+        Some(NodeEnum::NullTest(test)) if test.nulltesttype() == sql::ast::NullTestType::IsNull => {
+            test.arg.as_deref().and_then(self::column).is_some_and(|tested| tested == column)
+        }
+        Some(NodeEnum::AExpr(between)) if between.kind() == AExprKind::AexprNotBetween => {
+            let ends = ends(between, ["<", ">"]);
+            ends.len() == 2 && ends.iter().all(|fact| fact.column == column && outside(fact))
+        }
         _ => fact(condition).is_some_and(|fact| fact.column == column && outside(&fact)),
     }
+}
+
+/// The two comparisons of a `BETWEEN`.
+fn ends(between: &AExpr, operators: [&str; 2]) -> Vec<Fact> {
+    let (Some(column), Some(NodeEnum::List(limits))) = (
+        between.lexpr.as_deref().and_then(column),
+        between.rexpr.as_deref().and_then(|node| node.node.as_ref()),
+    ) else {
+        return Vec::new();
+    };
+    let ends = operators.into_iter().zip(&limits.items);
+    ends.filter_map(|(operator, limit)| {
+        let values = vec![scalar(limit)?];
+        Some(Fact { column: column.clone(), operator: operator.into(), values, cast: cast(limit) })
+    })
+    .collect()
 }
 
 /// The CHECK that proves a bound, as SQL.
@@ -310,18 +334,17 @@ fn facts(table: &Relation) -> Vec<Fact> {
 fn all_facts(node: &Node) -> Vec<Fact> {
     match &node.node {
         Some(NodeEnum::AExpr(between)) if between.kind() == AExprKind::AexprBetween => {
-            let (Some(column), Some(NodeEnum::List(limits))) = (
-                between.lexpr.as_deref().and_then(column),
-                between.rexpr.as_deref().and_then(|node| node.node.as_ref()),
-            ) else {
-                return Vec::new();
+            ends(between, [">=", "<="])
+        }
+        // NOT (a OR b): each of them turned round.
+        Some(NodeEnum::BoolExpr(not)) if not.boolop() == BoolExprType::NotExpr => {
+            let either = |node: &Node| match &node.node {
+                Some(NodeEnum::BoolExpr(either)) if either.boolop() == BoolExprType::OrExpr => {
+                    either.args.iter().filter_map(|part| fact(part)?.negated()).collect()
+                }
+                _ => Vec::from_iter(fact(node).and_then(Fact::negated)),
             };
-            let ends = [">=", "<="].into_iter().zip(&limits.items);
-            ends.filter_map(|(operator, limit)| {
-                let values = vec![scalar(limit)?];
-                Some(Fact { column: column.clone(), operator: operator.into(), values, cast: cast(limit) })
-            })
-            .collect()
+            not.args.iter().flat_map(either).collect()
         }
         Some(NodeEnum::BoolExpr(either)) if either.boolop() == BoolExprType::OrExpr => {
             let facts: Option<Vec<Fact>> = either.args.iter().map(fact).collect();

@@ -5,10 +5,13 @@ use crate::config::Config;
 
 type Of<T> = Vec<(&'static Rule, T)>;
 
+/// What looks at a text.
+pub(super) type OnText = fn(&str) -> Vec<Noted>;
+
 /// See [`Check`].
 #[derive(Default)]
 pub(super) struct Checks {
-    pub(super) text: Of<fn(&str) -> Vec<Noted>>,
+    pub(super) text: Of<OnText>,
     pub(super) statement: Of<fn(&Context<'_>, &mut Sink<'_>)>,
     pub(super) file: Of<fn(&FileContext<'_>, &mut Sink<'_>)>,
     pub(super) change: Of<fn(&ChangeContext<'_>, &mut Sink<'_>)>,

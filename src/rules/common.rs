@@ -70,7 +70,7 @@ pub(crate) fn constraints_added_to_live<'a>(
     kind: ConstrType,
 ) -> Vec<(QName, &'a Constraint)> {
     let Some((table, commands)) = context.alter_table() else { return Vec::new() };
-    if !context.is_live(&table) || is_kind(context, &table, RelationKind::ForeignTable) {
+    if !context.is_live(table) || is_kind(context, table, RelationKind::ForeignTable) {
         return Vec::new();
     }
     commands
@@ -85,14 +85,14 @@ pub(crate) fn constraints_added_to_live<'a>(
 /// The columns that `ALTER TABLE` adds to a live table; without those that `IF NOT EXISTS` skips.
 pub(crate) fn columns_added_to_live<'a>(context: &'a Context<'_>) -> Vec<(QName, &'a ColumnDef)> {
     let Some((table, commands)) = context.alter_table() else { return Vec::new() };
-    if !context.is_live(&table) || is_kind(context, &table, RelationKind::ForeignTable) {
+    if !context.is_live(table) || is_kind(context, table, RelationKind::ForeignTable) {
         return Vec::new();
     }
     commands
         .iter()
         .copied()
         .filter_map(|command| Some((command, added_column(command)?)))
-        .filter(|(command, column)| !(command.missing_ok && has_column(context, &table, &column.colname)))
+        .filter(|(command, column)| !(command.missing_ok && has_column(context, table, &column.colname)))
         .map(|(_, column)| (table.clone(), column))
         .collect()
 }

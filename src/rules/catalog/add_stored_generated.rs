@@ -61,12 +61,11 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     let Some((table, commands)) = context.alter_table().filter(|(table, _)| context.is_live(table)) else {
         return;
     };
-    for command in commands.into_iter().filter(|command| command.subtype() == AlterTableType::AtSetExpression)
-    {
-        let column = context.relation(&table).and_then(|relation| relation.column(&command.name));
+    for command in commands.iter().filter(|command| command.subtype() == AlterTableType::AtSetExpression) {
+        let column = context.relation(table).and_then(|relation| relation.column(&command.name));
         // A virtual column stores nothing that would have to be computed again.
         if column.is_none_or(|column| column.generated != Some(Generated::Virtual)) {
-            sink.report(message(&table, &command.name)).object(format!("{table}.{}", command.name));
+            sink.report(message(table, &command.name)).object(format!("{table}.{}", command.name));
         }
     }
 }

@@ -26,9 +26,17 @@ pub(super) static RULE: Rule = Rule {
     given: "create table app.days (id bigint not null, day date not null, primary key (id, day)) partition by range (day);
             create table app.days_2026 (id bigint not null, day date not null, primary key (id, day));
             create table app.checked (id bigint not null, day date not null, primary key (id, day),
-              check (day >= '2027-01-01' and day < '2028-01-01'));",
+              check (day >= '2027-01-01' and day < '2028-01-01'));
+            create table app.denied (id bigint not null, day date not null, primary key (id, day),
+              check (not (day < '2027-01-01' or day >= '2028-01-01')));
+            create table app.notes (id bigint, at date) partition by range (at);
+            create table app.notes_rest partition of app.notes default;
+            alter table app.notes_rest add check (at is null or at not between '2027-01-01' and '2028-01-01');
+            create table app.notes_2027 (id bigint, at date not null, check (at >= '2027-01-01' and at < '2028-01-01'));",
     bad: &["alter table app.days attach partition app.days_2026 for values from ('2026-01-01') to ('2027-01-01');"],
     good: &[
+        "alter table app.days attach partition app.denied for values from ('2027-01-01') to ('2028-01-01');",
+        "alter table app.notes attach partition app.notes_2027 for values from ('2027-01-01') to ('2028-01-01');",
         "alter table app.days attach partition app.checked for values from ('2027-01-01') to ('2028-01-01');",
         "create table app.days_2028 (like app.days including all);\nalter table app.days attach partition app.days_2028 for values from ('2028-01-01') to ('2029-01-01');",
     ],
@@ -38,9 +46,7 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     let Some((parent, commands)) = context.alter_table() else { return };
-    for command in
-        commands.into_iter().filter(|command| command.subtype() == AlterTableType::AtAttachPartition)
-    {
+    for command in commands.iter().filter(|command| command.subtype() == AlterTableType::AtAttachPartition) {
         let Some(NodeEnum::PartitionCmd(attach)) = command.def.as_ref().and_then(|def| def.node.as_ref())
         else {
             continue;
@@ -48,7 +54,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         let (Some(range), Some(bound)) = (&attach.name, &attach.bound) else { continue };
         let child = context.resolve(range);
         let key: Vec<String> = context
-            .relation(&parent)
+            .relation(parent)
             .and_then(|parent| parent.partitioning.as_ref())
             .map(|partitioning| partitioning.columns.clone())
             .unwrap_or_default();
@@ -68,7 +74,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
                 ));
             }
         }
-        let default = context.catalog.default_partition(&parent).filter(|_| !bound.is_default);
+        let default = context.catalog.default_partition(parent).filter(|_| !bound.is_default);
         if let Some(default) = default.filter(|default| context.is_live(&default.name))
             && !bounds::proven_outside(default, &key, bound)
         {

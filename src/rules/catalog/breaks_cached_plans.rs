@@ -31,8 +31,8 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     let shape = commands
         .iter()
         .any(|command| matches!(command.subtype(), T::AtAddColumn | T::AtDropColumn | T::AtAlterColumnType));
-    if shape && context.is_live(&table) {
+    if shape && context.is_live(table) {
         sink.report(format!("prepared `SELECT *` from `{table}` fails until its session reconnects"))
-            .on(&table);
+            .on(table);
     }
 }

@@ -32,9 +32,9 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     let Some((table, commands)) = context.alter_table() else { return };
-    for command in commands.into_iter().filter(|command| is(command, AlterTableType::AtColumnDefault)) {
-        let column = context.relation(&table).and_then(|relation| relation.column(&command.name));
-        let live = context.is_live(&table) && column.is_none_or(|column| column.born.is_none());
+    for command in commands.iter().filter(|command| is(command, AlterTableType::AtColumnDefault)) {
+        let column = context.relation(table).and_then(|relation| relation.column(&command.name));
+        let live = context.is_live(table) && column.is_none_or(|column| column.born.is_none());
         if live && command.def.is_some() {
             sink.report(format!("new rows of `{table}` get another `{}`", command.name))
                 .object(format!("{table}.{}", command.name));

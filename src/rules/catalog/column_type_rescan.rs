@@ -47,7 +47,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     let Some((table, commands)) = context.alter_table().filter(|(table, _)| context.is_live(table)) else {
         return;
     };
-    let Some(relation) = context.relation(&table) else { return };
+    let Some(relation) = context.relation(table) else { return };
     let dropped: Vec<&str> = commands
         .iter()
         .filter(|command| command.subtype() == AlterTableType::AtDropConstraint)

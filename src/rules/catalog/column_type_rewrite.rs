@@ -61,14 +61,12 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     let Some((table, commands)) = context.alter_table().filter(|(table, _)| context.is_live(table)) else {
         return;
     };
-    for command in
-        commands.into_iter().filter(|command| command.subtype() == AlterTableType::AtAlterColumnType)
-    {
+    for command in commands.iter().filter(|command| command.subtype() == AlterTableType::AtAlterColumnType) {
         let Some(NodeEnum::ColumnDef(def)) = command.def.as_ref().and_then(|def| def.node.as_ref()) else {
             continue;
         };
         let Some(written) = &def.type_name else { continue };
-        let column = context.relation(&table).and_then(|relation| relation.column(&command.name));
+        let column = context.relation(table).and_then(|relation| relation.column(&command.name));
         let from = column.map_or_else(ColumnType::unknown, |column| column.ty.clone());
         let to = context.catalog.column_type(written, context.session);
         let using = def.raw_default.as_deref();

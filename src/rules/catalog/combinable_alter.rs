@@ -48,7 +48,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         sink.report(format!(
             "goes through `{table}` once more than one ALTER TABLE with the previous statement would"
         ))
-        .on(&table);
+        .on(table);
     }
 }
 

@@ -65,8 +65,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         }
         NodeEnum::AlterTableStmt(_) => {
             let Some((table, commands)) = context.alter_table() else { return };
-            let validated =
-                commands.into_iter().find(|command| is(command, AlterTableType::AtValidateConstraint));
+            let validated = commands.iter().find(|command| is(command, AlterTableType::AtValidateConstraint));
             let Some(command) = validated.filter(|_| context.is_live(table)) else { return };
             (format!("validates `{}` of `{table}`", command.name), Some(table.clone()), false)
         }

@@ -108,8 +108,8 @@ fn refused(context: &Context<'_>) -> Option<Refusal> {
         }
         NodeEnum::AlterTableStmt(_) => {
             let (table, commands) = context.alter_table()?;
-            let rest = context.catalog.default_partition(&table)?;
-            commands.into_iter().find_map(|command| match command.def.as_ref()?.node.as_ref()? {
+            let rest = context.catalog.default_partition(table)?;
+            commands.iter().find_map(|command| match command.def.as_ref()?.node.as_ref()? {
                 NodeEnum::PartitionCmd(PartitionCmd { concurrent: true, .. })
                     if command.subtype() == AlterTableType::AtDetachPartition =>
                 {

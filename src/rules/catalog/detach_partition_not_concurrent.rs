@@ -33,21 +33,19 @@ pub(super) static RULE: Rule = Rule {
 fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     let Some((parent, commands)) = context.alter_table() else { return };
     let alone = commands.len() == 1;
-    for command in
-        commands.into_iter().filter(|command| command.subtype() == AlterTableType::AtDetachPartition)
-    {
+    for command in commands.iter().filter(|command| command.subtype() == AlterTableType::AtDetachPartition) {
         let Some(NodeEnum::PartitionCmd(detach)) = command.def.as_ref().and_then(|def| def.node.as_ref())
         else {
             continue;
         };
-        if detach.concurrent || !context.is_live(&parent) {
+        if detach.concurrent || !context.is_live(parent) {
             continue;
         }
         let Some(child) = detach.name.as_ref().map(|range| context.resolve(range)) else { continue };
         let report = sink
             .report(format!("takes ACCESS EXCLUSIVE on `{parent}` to detach `{child}`; every read and write of the whole table waits"))
-            .on(&parent);
-        if context.catalog.default_partition(&parent).is_some() || context.pg < 14 {
+            .on(parent);
+        if context.catalog.default_partition(parent).is_some() || context.pg < 14 {
             report.help("CONCURRENTLY cannot be used here (a DEFAULT partition, or Postgres before 14): keep lock_timeout short and retry.");
         } else {
             let sql = format!("ALTER TABLE {} DETACH PARTITION {} CONCURRENTLY", parent.sql(), child.sql());

@@ -40,7 +40,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         NodeEnum::AlterTableStmt(_) => {
             let Some((table, commands)) = context.alter_table() else { return };
             for command in commands.iter().filter(|it| it.subtype() == AlterTableType::AtDropColumn) {
-                let column = context.relation(&table).and_then(|it| it.column(&command.name));
+                let column = context.relation(table).and_then(|it| it.column(&command.name));
                 if column.is_some_and(|column| column.born.is_some()) {
                     let object = format!("{table}.{}", command.name);
                     let message = format!("rolling back drops `{object}` with the values written since");

@@ -74,9 +74,9 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         }
         NodeEnum::AlterTableStmt(_) => {
             let Some((table, commands)) = context.alter_table() else { return };
-            let relation = context.relation(&table);
+            let relation = context.relation(table);
             for command in commands {
-                if command.behavior() != DropBehavior::DropCascade || !context.is_live(&table) {
+                if command.behavior() != DropBehavior::DropCascade || !context.is_live(table) {
                     continue;
                 }
                 let (what, born): (_, Option<At>) = match command.subtype() {

@@ -47,11 +47,11 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     let Some((table, commands)) = context.alter_table() else { return };
-    if !context.is_live(&table) {
+    if !context.is_live(table) {
         return;
     }
-    for command in commands.into_iter().filter(|command| is(command, AlterTableType::AtDropColumn)) {
-        let relation = context.relation(&table);
+    for command in commands.iter().filter(|command| is(command, AlterTableType::AtDropColumn)) {
+        let relation = context.relation(table);
         let column = relation.and_then(|relation| relation.column(&command.name));
         if command.missing_ok && column.is_none() && relation.is_some_and(|table| table.columns_known) {
             continue;

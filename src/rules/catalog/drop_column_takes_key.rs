@@ -34,8 +34,8 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     let Some((table, commands)) = context.alter_table() else { return };
-    let Some(relation) = context.relation(&table).filter(|_| context.is_live(&table)) else { return };
-    for command in commands.into_iter().filter(|command| is(command, AlterTableType::AtDropColumn)) {
+    let Some(relation) = context.relation(table).filter(|_| context.is_live(table)) else { return };
+    for command in commands.iter().filter(|command| is(command, AlterTableType::AtDropColumn)) {
         if relation.column(&command.name).is_some_and(|column| column.born.is_some()) {
             continue;
         }

@@ -79,11 +79,11 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         return;
     }
     let Some((table, commands)) = context.alter_table() else { return };
-    if !context.is_live(&table) {
+    if !context.is_live(table) {
         return;
     }
     for command in commands.iter().filter(|command| is(command, AlterTableType::AtDropConstraint)) {
-        constraint(context, sink, &table, command, &commands);
+        constraint(context, sink, table, command, commands);
     }
 }
 

@@ -46,15 +46,15 @@ pub(super) static RULE: Rule = Rule {
 fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     let Some((table, commands)) = context.alter_table() else { return };
     // A view's column default is nobody's stored value.
-    if !context.is_live(&table) || common::is_kind(context, &table, RelationKind::View) {
+    if !context.is_live(table) || common::is_kind(context, table, RelationKind::View) {
         return;
     }
     if !commands.iter().any(|command| drops(command)) {
         return;
     }
-    let rest = common::rest_of_transaction(context, Some(&table));
+    let rest = common::rest_of_transaction(context, Some(table));
     let later: Vec<&AlterTableCmd> =
-        rest.iter().flat_map(|node| common::alters(context, node, &table)).collect();
+        rest.iter().flat_map(|node| common::alters(context, node, table)).collect();
     for command in commands.iter().filter(|command| drops(command)) {
         // Another value takes its place before anybody can see.
         let replaced = commands.iter().chain(&later).any(|other| {
@@ -65,7 +65,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         if replaced {
             continue;
         }
-        let column = context.relation(&table).and_then(|relation| relation.column(&command.name));
+        let column = context.relation(table).and_then(|relation| relation.column(&command.name));
         if let Some(column) = column {
             let born_nullable = column.born.is_some() && !column.not_null;
             if born_nullable || column.default.is_none() {

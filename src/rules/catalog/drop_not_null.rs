@@ -42,11 +42,11 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     let Some((table, commands)) = context.alter_table() else { return };
-    if !context.is_live(&table) {
+    if !context.is_live(table) {
         return;
     }
-    for command in commands.into_iter().filter(|command| is(command, AlterTableType::AtDropNotNull)) {
-        let column = context.relation(&table).and_then(|relation| relation.column(&command.name));
+    for command in commands.iter().filter(|command| is(command, AlterTableType::AtDropNotNull)) {
+        let column = context.relation(table).and_then(|relation| relation.column(&command.name));
         if column.is_some_and(|column| !column.not_null || !context.was_there(column.born, true)) {
             continue;
         }

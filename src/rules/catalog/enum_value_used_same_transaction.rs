@@ -156,12 +156,12 @@ fn used(node: &NodeEnum, context: &Context<'_>) -> Option<New> {
                 let Some(def) = command.def.as_ref() else { continue };
                 let found = match def.node.as_ref() {
                     Some(NodeEnum::ColumnDef(def)) => column_default(def, context)
-                        .or_else(|| in_checks(&def.constraints, &columns_of(&table, context), context)),
+                        .or_else(|| in_checks(&def.constraints, &columns_of(table, context), context)),
                     Some(NodeEnum::Constraint(_)) => {
-                        in_checks([&**def], &columns_of(&table, context), context)
+                        in_checks([&**def], &columns_of(table, context), context)
                     }
                     _ if command.subtype() == ast::AlterTableType::AtColumnDefault => {
-                        of_column(&table, &command.name).and_then(|ty| find(&ty, def))
+                        of_column(table, &command.name).and_then(|ty| find(&ty, def))
                     }
                     _ => None,
                 };

@@ -91,7 +91,7 @@ fn keys<'a>(context: &'a Context<'_>) -> Vec<Option<&'a RangeVar>> {
                     Some(NodeEnum::Constraint(constraint))
                         if is(command, AlterTableType::AtAddConstraint) =>
                     {
-                        let scans = !constraint.skip_validation && context.is_live(&table);
+                        let scans = !constraint.skip_validation && context.is_live(table);
                         found.extend(foreign(constraint).filter(|_| !scans));
                     }
                     Some(NodeEnum::ColumnDef(column)) if common::default(column).is_none() => {

@@ -134,7 +134,7 @@ fn refused(context: &Context<'_>) -> Option<&'static str> {
         }
         NodeEnum::AlterTableStmt(_) => {
             let (_, commands) = context.alter_table()?;
-            commands.into_iter().find_map(|command| match command.def.as_ref()?.node.as_ref()? {
+            commands.iter().find_map(|command| match command.def.as_ref()?.node.as_ref()? {
                 NodeEnum::PartitionCmd(PartitionCmd { concurrent: true, .. })
                     if command.subtype() == AlterTableType::AtDetachPartition =>
                 {

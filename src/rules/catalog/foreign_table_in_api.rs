@@ -39,7 +39,7 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             continue;
         };
         let message = format!(
-            "foreign table `{}` has no row level security: {} reach everything behind it through the API",
+            "foreign table `{}` has no row level security: {} can reach everything behind it through the API",
             table.name,
             access::in_words(&reach)
         );

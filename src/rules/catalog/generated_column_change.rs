@@ -32,11 +32,11 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     let Some((table, commands)) = context.alter_table() else { return };
-    if !context.is_live(&table) {
+    if !context.is_live(table) {
         return;
     }
     for command in commands {
-        let column = context.relation(&table).and_then(|relation| relation.column(&command.name));
+        let column = context.relation(table).and_then(|relation| relation.column(&command.name));
         if column.is_some_and(|column| column.born.is_some()) {
             continue;
         }

@@ -92,14 +92,14 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         NodeEnum::AlterTableStmt(_) => {
             let Some((table, commands)) = context.alter_table() else { return };
             for command in commands
-                .into_iter()
+                .iter()
                 .filter(|command| command.missing_ok && command.subtype() == AlterTableType::AtAddColumn)
             {
                 let Some(NodeEnum::ColumnDef(def)) = command.def.as_ref().and_then(|def| def.node.as_ref())
                 else {
                     continue;
                 };
-                let there = context.relation(&table).and_then(|relation| relation.column(&def.colname));
+                let there = context.relation(table).and_then(|relation| relation.column(&def.colname));
                 let (Some(there), Some(written)) = (there, &def.type_name) else { continue };
                 let ty = context.catalog.column_type(written, context.session);
                 let not_null = def.constraints.iter().any(|node| {
@@ -110,7 +110,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
                 } else if not_null && !there.not_null {
                     "and may be NULL".into()
                 } else if let Some(lacking) =
-                    context.relation(&table).and_then(|relation| lacks(relation, def, context))
+                    context.relation(table).and_then(|relation| lacks(relation, def, context))
                 {
                     format!("without {lacking}")
                 } else if let Some(other) = other_default(there, def) {

@@ -49,8 +49,8 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         NodeEnum::AlterTableStmt(_) => {
             let Some((table, commands)) = context.alter_table() else { return };
             for command in commands.iter().filter(|it| it.subtype() == AlterTableType::AtDropColumn) {
-                let born = context.relation(&table).and_then(|it| it.column(&command.name)?.born);
-                if context.is_live(&table) && born.is_none() {
+                let born = context.relation(table).and_then(|it| it.column(&command.name)?.born);
+                if context.is_live(table) && born.is_none() {
                     lost.push(format!("the values of `{table}.{}`", command.name));
                 }
             }

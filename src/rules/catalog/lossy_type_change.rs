@@ -41,13 +41,11 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     let Some((table, commands)) = context.alter_table().filter(|(table, _)| context.is_live(table)) else {
         return;
     };
-    for command in
-        commands.into_iter().filter(|command| command.subtype() == AlterTableType::AtAlterColumnType)
-    {
+    for command in commands.iter().filter(|command| command.subtype() == AlterTableType::AtAlterColumnType) {
         let Some(NodeEnum::ColumnDef(def)) = command.def.as_ref().and_then(|def| def.node.as_ref()) else {
             continue;
         };
-        let column = context.relation(&table).and_then(|relation| relation.column(&command.name));
+        let column = context.relation(table).and_then(|relation| relation.column(&command.name));
         let (Some(written), Some(column)) = (&def.type_name, column) else { continue };
         let to = context.catalog.column_type(written, context.session);
         let using = def.raw_default.is_some();

@@ -42,7 +42,7 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             continue;
         };
         let message = format!(
-            "materialized view `{}` has no row level security: {} read all of it through the API",
+            "materialized view `{}` has no row level security: {} can read all of it through the API",
             view.name,
             access::in_words(&readers)
         );

@@ -52,33 +52,33 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         return;
     }
     let Some((table, commands)) = context.alter_table() else { return };
-    if !context.is_live(&table) {
+    if !context.is_live(table) {
         return;
     }
     for command in commands {
         match command.subtype() {
             AlterTableType::AtAddConstraint => {
                 if let Some(constraint) = common::constraint(command).filter(|it| !it.skip_validation) {
-                    added(context, sink, &table, constraint);
+                    added(context, sink, table, constraint);
                 }
             }
             AlterTableType::AtSetNotNull => {
                 let proven =
-                    context.relation(&table).is_some_and(|known| not_null_proven(known, &command.name));
+                    context.relation(table).is_some_and(|known| not_null_proven(known, &command.name));
                 if !proven {
-                    say(sink, &table, "a NULL", Some(nulls(&table, &command.name)));
+                    say(sink, table, "a NULL", Some(nulls(table, &command.name)));
                 }
             }
             _ if is(command, AlterTableType::AtValidateConstraint) => {
-                let known = context.relation(&table).and_then(|relation| relation.constraint(&command.name));
+                let known = context.relation(table).and_then(|relation| relation.constraint(&command.name));
                 let query = known.and_then(|constraint| match &constraint.kind {
                     ConstraintKind::Check { expression } => {
-                        Some(violations(&table, &sql::expression_text(expression)?))
+                        Some(violations(table, &sql::expression_text(expression)?))
                     }
                     _ => None,
                 });
                 if known.is_none_or(|constraint| !constraint.validated) {
-                    say(sink, &table, &format!("a row that breaks `{}`", command.name), query);
+                    say(sink, table, &format!("a row that breaks `{}`", command.name), query);
                 }
             }
             _ => {}

@@ -44,7 +44,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     }
     let Some((table, commands)) = context.alter_table() else { return };
     for command in commands {
-        let relation = context.relation(&table);
+        let relation = context.relation(table);
         let (what, now) = match command.subtype() {
             AlterTableType::AtSetTableSpace => (
                 "tablespace",
@@ -56,12 +56,12 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
             ),
             _ => continue,
         };
-        if command.name != now && !command.name.is_empty() && context.is_live(&table) {
+        if command.name != now && !command.name.is_empty() && context.is_live(table) {
             sink.report(format!(
                 "copies `{table}` to {what} `{}` under ACCESS EXCLUSIVE; every read and write of it waits",
                 command.name
             ))
-            .on(&table);
+            .on(table);
         }
     }
 }

@@ -43,16 +43,16 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         return;
     }
     let Some((table, commands)) = context.alter_table() else { return };
-    if !context.is_live(&table) {
+    if !context.is_live(table) {
         return;
     }
     for command in commands {
         match command.subtype() {
             AlterTableType::AtSetNotNull => {
                 say(
-                    &table,
+                    table,
                     &format!("without `{}`", command.name),
-                    unknown_to_writers(&command.name, &table, context),
+                    unknown_to_writers(&command.name, table, context),
                     sink,
                 );
             }
@@ -64,7 +64,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
                 };
                 let binds_new = required_columns(constraint)
                     .iter()
-                    .any(|column| unknown_to_writers(column, &table, context));
+                    .any(|column| unknown_to_writers(column, table, context));
                 let what = match constraint.contype() {
                     ConstrType::ConstrCheck => "that break the check",
                     ConstrType::ConstrForeign => "whose foreign key points nowhere",
@@ -73,7 +73,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
                     ConstrType::ConstrNotnull => "without the column",
                     _ => continue,
                 };
-                say(&table, what, binds_new, sink);
+                say(table, what, binds_new, sink);
             }
             _ => {}
         }

@@ -55,7 +55,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     for constraint in commands.iter().copied().filter_map(common::constraint).filter(|it| it.skip_validation)
     {
         let what = match constraint.contype() {
-            ConstrType::ConstrForeign if common::is_kind(context, &table, RelationKind::PartitionedTable) => {
+            ConstrType::ConstrForeign if common::is_kind(context, table, RelationKind::PartitionedTable) => {
                 "a foreign key of a partitioned table"
             }
             ConstrType::ConstrNotnull => "a NOT NULL constraint",
@@ -65,12 +65,12 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
             "adds {what} to `{table}` NOT VALID, which Postgres {} refuses (18 is the first to take it)",
             context.pg
         );
-        let report = sink.report(message).on(&table);
+        let report = sink.report(message).on(table);
         if constraint.contype() == ConstrType::ConstrNotnull {
             let columns = ast::strings(&constraint.keys);
             let Some(column) = columns.first() else { continue };
             let name = match constraint.conname.is_empty() {
-                true => common::chosen_name(&table, &columns, "not_null"),
+                true => common::chosen_name(table, &columns, "not_null"),
                 false => constraint.conname.clone(),
             };
             let text = format!(
@@ -84,7 +84,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
                 false => report.suggest(format!("{text};")),
             };
         } else {
-            let partitions = context.catalog.partitions(&table);
+            let partitions = context.catalog.partitions(table);
             let each = partitions.iter().filter_map(|partition| {
                 common::add_constraint(&partition.name, constraint, |_| {}).map(|text| format!("{text};"))
             });

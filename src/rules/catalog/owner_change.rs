@@ -30,16 +30,15 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     match context.node {
         NodeEnum::AlterTableStmt(_) => {
             let Some((table, commands)) = context.alter_table() else { return };
-            for command in
-                commands.into_iter().filter(|command| names::is(command, AlterTableType::AtChangeOwner))
+            for command in commands.iter().filter(|command| names::is(command, AlterTableType::AtChangeOwner))
             {
-                if context.is_live(&table) {
-                    let view_runs_as_owner = context.relation(&table).is_some_and(|relation| {
+                if context.is_live(table) {
+                    let view_runs_as_owner = context.relation(table).is_some_and(|relation| {
                         relation.kind == RelationKind::View
                             && !relation.options.contains_key("security_invoker")
                     });
                     say(
-                        &table,
+                        table,
                         command.newowner.as_ref(),
                         view_runs_as_owner && !is_the_migrator(context, command.newowner.as_ref()),
                         Some(LockMode::AccessExclusive),

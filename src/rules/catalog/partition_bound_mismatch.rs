@@ -48,13 +48,13 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         NodeEnum::AlterTableStmt(_) => {
             let Some((parent, commands)) = context.alter_table() else { return };
             for command in
-                commands.into_iter().filter(|command| command.subtype() == AlterTableType::AtAttachPartition)
+                commands.iter().filter(|command| command.subtype() == AlterTableType::AtAttachPartition)
             {
                 if let Some(NodeEnum::PartitionCmd(attach)) =
                     command.def.as_ref().and_then(|def| def.node.as_ref())
                     && let (Some(range), Some(bound)) = (&attach.name, &attach.bound)
                 {
-                    judge(&parent, &context.resolve(range), bound, context, sink);
+                    judge(parent, &context.resolve(range), bound, context, sink);
                 }
             }
         }

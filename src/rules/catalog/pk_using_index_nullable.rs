@@ -48,7 +48,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         let name = Name::qualified(table.schema.clone(), constraint.indexname.clone());
         let Some((relation, index)) = common::find_index(context, &name) else { continue };
         let commands = context.alter_table().map_or(&[][..], |(_, commands)| commands);
-        let left = common::after_drops(relation, &commands);
+        let left = common::after_drops(relation, commands);
         for column in common::plain_columns(index).unwrap_or_default() {
             let known = relation.column(&column).is_some();
             if !known || not_null_proven(&left, &column) {

@@ -30,10 +30,8 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     let Some((table, commands)) = context.alter_table() else { return };
-    if context.is_live(&table)
-        && commands.iter().any(|command| is(command, AlterTableType::AtReplicaIdentity))
+    if context.is_live(table) && commands.iter().any(|command| is(command, AlterTableType::AtReplicaIdentity))
     {
-        sink.report(format!("changes what replication and Realtime send of old rows of `{table}`"))
-            .on(&table);
+        sink.report(format!("changes what replication and Realtime send of old rows of `{table}`")).on(table);
     }
 }

@@ -86,10 +86,10 @@ fn down(context: &Context<'_>, sink: &mut Sink<'_>) {
     };
     let off = commands.iter().any(|command| command.subtype() == AlterTableType::AtDisableRowSecurity);
     let ours = |relation: &Relation| relation.born.is_some() || relation.secured.is_some();
-    if off && context.relation(&table).is_some_and(|relation| relation.rls && !ours(relation)) {
+    if off && context.relation(table).is_some_and(|relation| relation.rls && !ours(relation)) {
         sink.report(format!(
             "row level security of `{table}`, which was on before the migration, is switched off by its DOWN"
         ))
-        .on(&table);
+        .on(table);
     }
 }

@@ -57,7 +57,10 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
                     .into(),
             )
         } else {
-            (Severity::Error, format!("{} reach all of its rows through the API", access::in_words(&reach)))
+            (
+                Severity::Error,
+                format!("{} can reach all of its rows through the API", access::in_words(&reach)),
+            )
         };
         let message = format!("`{}` is left without row level security: {consequence}", table.name);
         access::say(context, sink, at, message)

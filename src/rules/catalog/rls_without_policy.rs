@@ -42,7 +42,7 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             table.secured.or(table.born).or_else(|| access::last_drop_of_policy(context, table, None, had));
         let Some(at) = at.filter(|_| !reach.is_empty()) else { continue };
         let message = format!(
-            "`{}` has row level security and no policy: {} get no rows and may write none",
+            "`{}` has row level security and no policy: {} can neither read nor write a row",
             table.name,
             access::in_words(&reach)
         );

@@ -92,7 +92,7 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
         for column in table.columns.iter().filter(|column| NAMES.contains(&column.name.as_str())) {
             let Some(at) = column.born else { continue };
             let message = format!(
-                "column `{}` of `{}` looks like a secret, and {} read it: the table has no row level security",
+                "column `{}` of `{}` looks like a secret, and {} can read it: the table has no row level security",
                 column.name,
                 table.name,
                 access::in_words(&reach)

@@ -73,7 +73,7 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     let Some((table, commands)) = context.alter_table() else { return };
-    if !context.is_live(&table) || common::is_kind(context, &table, RelationKind::ForeignTable) {
+    if !context.is_live(table) || common::is_kind(context, table, RelationKind::ForeignTable) {
         return;
     }
     for (_, column) in common::columns_added_to_live(context) {
@@ -84,15 +84,15 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
             let message = format!(
                 "computes `{}` for every row to look for a NULL, under {}",
                 column.colname,
-                common::blocks(LockMode::AccessExclusive, &table)
+                common::blocks(LockMode::AccessExclusive, table)
             );
-            let route = route(context.pg, &table, &column.colname);
+            let route = route(context.pg, table, &column.colname);
             sink.report(message)
                 .object(format!("{table}.{}", column.colname))
                 .suggest(format!("-- leave NOT NULL out of this statement, then:\n{route}"));
         }
     }
-    let relation = context.relation(&table).map(|known| common::after_drops(known, &commands));
+    let relation = context.relation(table).map(|known| common::after_drops(known, commands));
     for command in commands {
         let column = match common::constraint(command) {
             // Postgres 18's spelling of the same.
@@ -107,16 +107,16 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
             continue;
         }
         // Its proof is there, but goes in the same statement.
-        let dropped = context.relation(&table).is_some_and(proven);
+        let dropped = context.relation(table).is_some_and(proven);
         let why = if dropped { " (the constraint that proves there is none is dropped first)" } else { "" };
         let message = format!(
             "looks for a NULL in every row's `{column}`{why} under {}",
-            common::blocks(LockMode::AccessExclusive, &table)
+            common::blocks(LockMode::AccessExclusive, table)
         );
         let report = sink.report(message).object(format!("{table}.{column}"));
         match dropped {
             true => report.help("Drop the constraint in a statement of its own, after this one."),
-            false => report.suggest(route(context.pg, &table, &column)),
+            false => report.suggest(route(context.pg, table, &column)),
         };
     }
 }

@@ -41,12 +41,12 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
             _ => continue,
         };
         // Setting what it already is does nothing.
-        let changes = context.relation(&table).is_none_or(|relation| relation.unlogged != unlogged);
-        if changes && context.is_live(&table) {
+        let changes = context.relation(table).is_none_or(|relation| relation.unlogged != unlogged);
+        if changes && context.is_live(table) {
             sink.report(format!(
                 "rewrites `{table}` under ACCESS EXCLUSIVE; every read and write of it waits"
             ))
-            .on(&table);
+            .on(table);
         }
     }
 }

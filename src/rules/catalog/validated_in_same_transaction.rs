@@ -50,23 +50,23 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     let Some((table, commands)) = context.alter_table() else { return };
-    if !context.is_live(&table) {
+    if !context.is_live(table) {
         return;
     }
     let in_same_statement = commands.iter().filter_map(|command| own_lock(command)).max();
     for command in commands.iter().filter(|command| is(command, Kind::AtValidateConstraint)) {
-        let known = context.relation(&table).and_then(|relation| relation.constraint(&command.name));
+        let known = context.relation(table).and_then(|relation| relation.constraint(&command.name));
         // Postgres does nothing for a constraint that is valid.
         if known.is_some_and(|constraint| constraint.validated) {
             continue;
         }
-        let Some((mode, from)) = held(context, &table, &command.name, in_same_statement) else { continue };
+        let Some((mode, from)) = held(context, table, &command.name, in_same_statement) else { continue };
         let message = format!(
             "validates `{}` by reading all of `{table}` while {from} holds {}",
             command.name,
-            common::blocks(mode, &table)
+            common::blocks(mode, table)
         );
-        sink.report(message).on(&table).lock(mode).suggest(format!(
+        sink.report(message).on(table).lock(mode).suggest(format!(
             "-- in a later migration file:\nALTER TABLE {} VALIDATE CONSTRAINT {};",
             table.sql(),
             sql::ident(&command.name)

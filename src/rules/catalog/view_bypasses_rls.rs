@@ -58,7 +58,7 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             continue;
         };
         let message = format!(
-            "view `{}` reads {} as its owner, past their row level security: {} see all rows",
+            "view `{}` reads {} as its owner, past their row level security: {} can see all rows",
             view.name,
             below.join(", "),
             access::in_words(&reach)
