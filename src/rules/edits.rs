@@ -95,13 +95,24 @@ pub(crate) fn as_not_valid(context: &Context<'_>) -> Option<String> {
     constraint(command)?.skip_validation.then_some(text)
 }
 
-/// A unique index built concurrently, and the constraint made of it.
-pub(crate) fn using_index(table: &QName, name: &str, columns: &[String], kind: &str, nulls: &str) -> String {
-    let index = QName::new(table.schema.clone(), name).sql();
+/// A unique index built concurrently, and the constraint made of it: in the place of the one of that name, where
+/// the table has it still.
+pub(crate) fn using_index(
+    context: &Context<'_>,
+    table: &QName,
+    name: &str,
+    columns: &[String],
+    (kind, nulls): (&str, &str),
+) -> String {
+    let named = |name: &str| QName::new(table.schema.clone(), name);
+    let taken = context.catalog.index(&named(name)).is_some();
+    let new = if taken { format!("{name}_new") } else { name.to_owned() };
+    let (index, new) = (named(&new).sql(), sql::ident(&new));
     let (table, name, columns) = (table.sql(), sql::ident(name), list(columns));
+    let drop = if taken { format!("DROP CONSTRAINT {name}, ") } else { String::new() };
     format!(
-        "{OFF}\nDROP INDEX CONCURRENTLY IF EXISTS {index};\nCREATE UNIQUE INDEX CONCURRENTLY {name} ON {table} \
-         ({columns}){nulls};\n\n-- next file:\nALTER TABLE {table} ADD CONSTRAINT {name} {kind} USING INDEX {name};"
+        "{OFF}\nDROP INDEX CONCURRENTLY IF EXISTS {index};\nCREATE UNIQUE INDEX CONCURRENTLY {new} ON {table} \
+         ({columns}){nulls};\n\n-- next file:\nALTER TABLE {table} {drop}ADD CONSTRAINT {name} {kind} USING INDEX {new};"
     )
 }
 

@@ -4,7 +4,11 @@ use crate::{
     finding::{Category, Severity},
     lock::LockMode,
     rules::{Check, Context, Rule, Sink},
-    sql::{self, ast::NodeEnum},
+    schema::QName,
+    sql::{
+        self,
+        ast::{CreateStmt, NodeEnum, PartitionSpec},
+    },
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -49,37 +53,47 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         return;
     }
     let default = context.catalog.default_partition(&parent).filter(|_| !bound.is_default);
-    let bound_sql = context
-        .unit
-        .text
-        .to_lowercase()
-        .find("for values")
-        .and_then(|at| context.unit.text.get(at..))
-        .unwrap_or("DEFAULT")
-        .trim_end_matches(';')
-        .trim()
-        .to_owned();
-    let suggestion = format!(
-        "CREATE TABLE {0} (LIKE {1} INCLUDING DEFAULTS INCLUDING CONSTRAINTS);\nALTER TABLE {1} ATTACH PARTITION {0} {bound_sql};",
-        child.sql(),
-        parent.sql(),
-    );
-    match default {
-        Some(default) => {
-            sink.report(format!(
-                "takes ACCESS EXCLUSIVE on `{parent}` while the DEFAULT partition `{}` is read whole; every read and write of both waits",
+    let report = match default {
+        Some(default) => sink
+            .report(format!(
+                "takes ACCESS EXCLUSIVE on `{parent}` while the DEFAULT partition `{}` is read whole; every read and \
+                 write of both waits",
                 default.name
             ))
-            .severity(Severity::Error)
-            .on(&parent)
-            .suggest(suggestion);
-        }
-        None => {
-            sink.report(format!(
-                "takes ACCESS EXCLUSIVE on `{parent}`; every read and write of it queues behind that"
-            ))
-            .on(&parent)
-            .suggest(suggestion);
-        }
+            .severity(Severity::Error),
+        None => sink.report(format!(
+            "takes ACCESS EXCLUSIVE on `{parent}`; every read and write of it queues behind that"
+        )),
+    };
+    let report = report.on(&parent);
+    if let Some(text) = attached(create, &child, &parent) {
+        report.suggest(text);
     }
+}
+
+/// The partition made beside its parent, and attached.
+fn attached(create: &CreateStmt, child: &QName, parent: &QName) -> Option<String> {
+    let only = |partspec: Option<&PartitionSpec>| {
+        let bare = CreateStmt {
+            relation: create.relation.clone(),
+            inh_relations: create.inh_relations.clone(),
+            partbound: create.partbound.clone(),
+            partspec: partspec.cloned(),
+            oncommit: create.oncommit,
+            ..CreateStmt::default()
+        };
+        sql::deparse(&NodeEnum::CreateStmt(bare))
+    };
+    let bare = only(None)?;
+    let bound =
+        bare.split_once(" FOR VALUES").map_or("DEFAULT".into(), |(_, bound)| format!("FOR VALUES{bound}"));
+    // What makes it a partitioned table itself.
+    let with = only(create.partspec.as_ref())?;
+    let parts = with.strip_prefix(bare.as_str())?;
+    Some(format!(
+        "CREATE TABLE {0} (LIKE {1} INCLUDING DEFAULTS INCLUDING CONSTRAINTS){parts};\nALTER TABLE {1} ATTACH PARTITION {0} \
+         {bound};",
+        child.sql(),
+        parent.sql(),
+    ))
 }

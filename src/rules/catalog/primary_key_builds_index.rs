@@ -90,6 +90,6 @@ fn report(
         true => String::new(),
         false => format!("-- after ({}) is NOT NULL by the safe route:\n", common::list(&nullable)),
     };
-    let recipe = edits::using_index(table, &name, columns, "PRIMARY KEY", "");
+    let recipe = edits::using_index(context, table, &name, columns, ("PRIMARY KEY", ""));
     sink.report(message).on(table).suggest(format!("{first}{recipe}"));
 }

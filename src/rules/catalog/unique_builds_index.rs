@@ -57,19 +57,19 @@ pub(super) static RULE: Rule = Rule {
 fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     for (table, constraint) in common::constraints_added_to_live(context, ConstrType::ConstrUnique) {
         if constraint.indexname.is_empty() {
-            report(sink, &table, constraint, &ast::strings(&constraint.keys), None);
+            report((context, sink), &table, constraint, &ast::strings(&constraint.keys), None);
         }
     }
     for (table, column) in common::columns_added_to_live(context) {
         if let Some(constraint) = common::inline_of(column, ConstrType::ConstrUnique) {
             let columns = std::slice::from_ref(&column.colname);
-            report(sink, &table, constraint, columns, Some(&column.colname));
+            report((context, sink), &table, constraint, columns, Some(&column.colname));
         }
     }
 }
 
 fn report(
-    sink: &mut Sink<'_>,
+    (context, sink): (&Context<'_>, &mut Sink<'_>),
     table: &QName,
     constraint: &Constraint,
     columns: &[String],
@@ -90,6 +90,6 @@ fn report(
         )
     });
     let nulls = if constraint.nulls_not_distinct { " NULLS NOT DISTINCT" } else { "" };
-    let recipe = edits::using_index(table, &name, columns, "UNIQUE", nulls);
+    let recipe = edits::using_index(context, table, &name, columns, ("UNIQUE", nulls));
     sink.report(message).on(table).suggest(format!("{first}{recipe}"));
 }

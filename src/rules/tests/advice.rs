@@ -17,6 +17,42 @@ fn suggestion(rule: &str, change: &str) -> String {
 }
 
 #[test]
+fn a_key_takes_the_place_of_the_one_that_is_there() {
+    let recipe = suggestion(
+        "primary-key-builds-index",
+        "alter table public.docs drop constraint docs_pkey, add primary key (id);",
+    );
+    assert!(
+        recipe.ends_with(
+            "CREATE UNIQUE INDEX CONCURRENTLY docs_pkey_new ON public.docs (id);\n\n-- next file:\nALTER TABLE public.docs DROP \
+             CONSTRAINT docs_pkey, ADD CONSTRAINT docs_pkey PRIMARY KEY USING INDEX docs_pkey_new;"
+        ),
+        "{recipe}"
+    );
+}
+
+#[test]
+fn a_partition_that_has_partitions_is_made_beside_its_parent() {
+    let given = "create table public.days (id bigint, day date) partition by range (day);\n-- next file\n";
+    let change = format!(
+        "{given}create table public.year partition of public.days for values from ('2027-01-01') to ('2028-01-01') \
+         partition by range (day);"
+    );
+    let example = Example::read(ALL[0], &change);
+    // Born in the change, its parent is free to lock; in the history it is not.
+    let mut older = Example::read(ALL[0], &change);
+    older.history = vec![("20250101000000_given.sql".into(), example.change[0].1.clone())];
+    older.change.remove(0);
+    let findings = older.judge().findings;
+    let found = findings.iter().find(|finding| finding.rule == "create-partition-locks-parent").unwrap();
+    assert_eq!(
+        found.suggestion.as_deref().unwrap(),
+        "CREATE TABLE public.year (LIKE public.days INCLUDING DEFAULTS INCLUDING CONSTRAINTS) PARTITION BY RANGE (day);\n\
+         ALTER TABLE public.days ATTACH PARTITION public.year FOR VALUES FROM ('2027-01-01') TO ('2028-01-01');"
+    );
+}
+
+#[test]
 fn a_grant_is_made_narrower() {
     let narrow = |change: &str| suggestion("broad-grant", change);
     assert_eq!(narrow("grant select on docs to public;"), "GRANT SELECT ON public.docs TO authenticated;");
