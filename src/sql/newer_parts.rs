@@ -8,10 +8,8 @@ use super::{
 
 /// A number as only newer servers read it, if a server of that major version does not.
 pub(crate) fn newer_number(text: &str, major: u32) -> Option<Newer> {
-    let doubtful =
-        |pair: &[u8; 2]| pair[0].is_ascii_digit() && matches!(pair[1] | 0x20, b'x' | b'o' | b'b' | 0x7f);
-    // Asking the lexer takes as long as parsing. `_` with the bit of lower case is 0x7f.
-    if major >= 16 || !text.as_bytes().array_windows().any(doubtful) {
+    // Asking the lexer takes as long as parsing.
+    if major >= 16 || !may_hold_newer_number(text.as_bytes()) {
         return None;
     }
     let is_newer = |number: &str| {
@@ -20,6 +18,19 @@ pub(crate) fn newer_number(text: &str, major: u32) -> Option<Newer> {
     };
     let newer = numbers(text).into_iter().any(is_newer);
     newer.then_some(Newer { what: "a number with `_`, or in another base", since: 16 })
+}
+
+/// Whether digits that do not stand in a name are followed by what older servers take for something else.
+fn may_hold_newer_number(text: &[u8]) -> bool {
+    let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$') || !byte.is_ascii();
+    text.array_windows().enumerate().any(|(at, [digit, next])| {
+        let doubtful =
+            digit.is_ascii_digit() && matches!(next, b'_' | b'x' | b'X' | b'o' | b'O' | b'b' | b'B');
+        doubtful && {
+            let digits = text[..at].iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+            !text[..at - digits].last().is_some_and(is_word)
+        }
+    })
 }
 
 /// The expressions of what defines something.
