@@ -262,7 +262,7 @@ pub(crate) fn calls_per_row(clause: &Node) -> Vec<(String, i32)> {
 
 /// `public.f(integer, text)`.
 pub(crate) fn signature(routine: &Routine) -> String {
-    format!("{}({})", routine.name.sql(), routine.arguments.join(", "))
+    format!("{}({})", routine.name.sql(), routine.arguments_sql())
 }
 
 /// `FUNCTION` or `PROCEDURE`.

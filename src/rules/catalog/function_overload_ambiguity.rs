@@ -68,7 +68,7 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
                 ),
             )
             .on(name)
-            .suggest(format!("DROP FUNCTION {}({});", name.sql(), old.arguments.join(", ")));
+            .suggest(format!("DROP FUNCTION {}({});", name.sql(), old.arguments_sql()));
         }
     }
 }

@@ -185,12 +185,7 @@ fn routine(create: &ast::CreateFunctionStmt, context: &Context<'_>, sink: &mut S
             continue;
         };
         sink.report(format!("the new `{place}` {what}; Postgres refuses that (42P13)")).on(&place).suggest(
-            format!(
-                "DROP FUNCTION {}({});\n{};",
-                place.sql(),
-                old.arguments.join(", "),
-                context.unit.text.trim()
-            ),
+            format!("DROP FUNCTION {}({});\n{};", place.sql(), old.arguments_sql(), context.unit.text.trim()),
         );
     }
 }

@@ -53,6 +53,16 @@ fn a_partition_that_has_partitions_is_made_beside_its_parent() {
 }
 
 #[test]
+fn a_type_in_capitals_keeps_its_quotes() {
+    let change = "create type public.\"Role\" as enum ('a');
+        create function public.f(r public.\"Role\"[], n int) returns int language sql security definer set search_path = '' as 'select 1';";
+    assert_eq!(
+        suggestion("definer-function-exposed", change),
+        "REVOKE EXECUTE ON FUNCTION public.f(public.\"Role\"[], integer) FROM PUBLIC, anon, authenticated;"
+    );
+}
+
+#[test]
 fn a_grant_is_made_narrower() {
     let narrow = |change: &str| suggestion("broad-grant", change);
     assert_eq!(narrow("grant select on docs to public;"), "GRANT SELECT ON public.docs TO authenticated;");
