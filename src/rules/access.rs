@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{ChangeContext, Sink, sink::Report, tautology};
+use super::{ChangeContext, Sink, names, sink::Report, tautology};
 use crate::{
     schema::{At, Grant, Grantee, Policy, QName, Relation, RelationKind, Routine, RoutineKind, Unit},
     sql::{
@@ -262,7 +262,7 @@ pub(crate) fn calls_per_row(clause: &Node) -> Vec<(String, i32)> {
 
 /// `public.f(integer, text)`.
 pub(crate) fn signature(routine: &Routine) -> String {
-    format!("{}({})", routine.name.sql(), routine.arguments_sql())
+    format!("{}({})", routine.name.sql(), names::arguments_sql(routine))
 }
 
 /// `FUNCTION` or `PROCEDURE`.

@@ -1,6 +1,27 @@
 //! Which objects a statement creates, drops or renames, by the names written.
 
-use crate::sql::ast::{self, AlterTableType, Name, Node, NodeEnum, ObjectType};
+use crate::{
+    schema::Routine,
+    sql::{
+        self,
+        ast::{self, AlterTableType, Name, Node, NodeEnum, ObjectType},
+    },
+};
+
+/// Types of a routine's input arguments as SQL, for a statement that names this overload.
+pub(super) fn arguments_sql(routine: &Routine) -> String {
+    // A type that the model knows is quoted where it has to be; one that it does not stands as it is called.
+    let quoted = |ty: &String| {
+        let plain =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_ .,()[]".contains(&byte);
+        if ty.contains('"') || ty.bytes().all(plain) {
+            return ty.clone();
+        }
+        let name = ty.trim_end_matches("[]");
+        format!("{}{}", sql::ident(name), &ty[name.len()..])
+    };
+    routine.arguments.iter().map(quoted).collect::<Vec<_>>().join(", ")
+}
 
 /// Whether the statement makes nothing where there is something: `OR REPLACE`, `IF NOT EXISTS`.
 pub(super) fn takes_what_is_there(node: &NodeEnum) -> bool {

@@ -360,21 +360,6 @@ pub(crate) struct Routine {
 }
 
 impl Routine {
-    /// Types of the input arguments as SQL, for a statement that names this overload.
-    pub(crate) fn arguments_sql(&self) -> String {
-        // A type that the model knows is quoted where it has to be; one that it does not stands as it is called.
-        let quoted = |ty: &String| {
-            let plain =
-                |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_ .,()[]".contains(&byte);
-            if ty.contains('"') || ty.bytes().all(plain) {
-                return ty.clone();
-            }
-            let name = ty.trim_end_matches("[]");
-            format!("{}{}", crate::sql::ident(name), &ty[name.len()..])
-        };
-        self.arguments.iter().map(quoted).collect::<Vec<_>>().join(", ")
-    }
-
     pub(crate) fn returns_trigger(&self) -> bool {
         self.returns.as_deref().is_some_and(|ty| ty == "trigger" || ty == "event_trigger")
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     finding::{Category, Severity},
-    rules::{ChangeContext, Check, Rule, Sink},
+    rules::{ChangeContext, Check, Rule, Sink, names},
     schema::Routine,
     sql::ast::NodeEnum,
 };
@@ -68,7 +68,7 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
                 ),
             )
             .on(name)
-            .suggest(format!("DROP FUNCTION {}({});", name.sql(), old.arguments_sql()));
+            .suggest(format!("DROP FUNCTION {}({});", name.sql(), names::arguments_sql(old)));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     finding::{Category, Severity},
-    rules::{Check, Context, Rule, Sink},
+    rules::{Check, Context, Rule, Sink, names},
     schema::{Grantee, QName, Relation, RelationKind},
     sql::{
         self,
@@ -185,7 +185,12 @@ fn routine(create: &ast::CreateFunctionStmt, context: &Context<'_>, sink: &mut S
             continue;
         };
         sink.report(format!("the new `{place}` {what}; Postgres refuses that (42P13)")).on(&place).suggest(
-            format!("DROP FUNCTION {}({});\n{};", place.sql(), old.arguments_sql(), context.unit.text.trim()),
+            format!(
+                "DROP FUNCTION {}({});\n{};",
+                place.sql(),
+                names::arguments_sql(old),
+                context.unit.text.trim()
+            ),
         );
     }
 }
