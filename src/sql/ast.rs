@@ -97,3 +97,12 @@ fn switched_on(element: &DefElem) -> bool {
         Some(_) => true,
     }
 }
+
+/// The columns that an index only carries along (`INCLUDE`).
+pub(crate) fn included(create: &IndexStmt) -> Vec<String> {
+    let name = |node: &Node| match node.node.as_ref()? {
+        NodeEnum::IndexElem(element) => Some(element.name.clone()),
+        _ => None,
+    };
+    create.index_including_params.iter().filter_map(name).collect()
+}

@@ -6,7 +6,7 @@ use crate::{
     schema::{Column, Constraint, ConstraintKind, IndexColumn, QName, Relation, columns_in},
     sql::{
         self,
-        ast::{AlterTableType, ColumnDef, ConstrType, Name, Node, NodeEnum},
+        ast::{self, AlterTableType, ColumnDef, ConstrType, Name, Node, NodeEnum},
     },
 };
 
@@ -82,7 +82,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
                 || columns != there
                 || index.unique != create.unique
                 || index.method != create.access_method
-                || index.included != included(&create.index_including_params)
+                || index.included != ast::included(create)
                 || predicate(create.where_clause.as_deref()) != predicate(index.predicate.as_deref());
             if differs {
                 sink.report(format!("index `{name}` exists with another definition: nothing happens"))
@@ -127,14 +127,6 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         }
         _ => {}
     }
-}
-
-fn included(columns: &[Node]) -> Vec<String> {
-    let name = |node: &Node| match node.node.as_ref()? {
-        NodeEnum::IndexElem(element) => Some(element.name.clone()),
-        _ => None,
-    };
-    columns.iter().filter_map(name).collect()
 }
 
 /// A constraint that stands beside the column and that the table does not have.

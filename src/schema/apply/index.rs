@@ -4,7 +4,7 @@ use super::Change;
 use super::constraint::{joined, object_name};
 use super::table::index_name_columns;
 use crate::schema::{Index, IndexColumn, QName, RelationKind};
-use crate::sql::ast::{IndexElem, IndexStmt, Node, NodeEnum};
+use crate::sql::ast::{self, IndexElem, IndexStmt, Node, NodeEnum};
 
 impl Change<'_> {
     pub(super) fn create_index(&mut self, create: &IndexStmt) {
@@ -30,7 +30,7 @@ impl Change<'_> {
             name: QName::new(table.schema.clone(), name),
             unique: create.unique,
             columns,
-            included: create.index_including_params.iter().filter_map(included).collect(),
+            included: ast::included(create),
             predicate: create.where_clause.clone(),
             method: create.access_method.clone(),
             born: Some(self.at),
@@ -78,13 +78,6 @@ impl Change<'_> {
         if let Some(constraint) = index.constraint {
             relation.constraints.retain(|known| known.name != constraint);
         }
-    }
-}
-
-fn included(node: &Node) -> Option<String> {
-    match node.node.as_ref()? {
-        NodeEnum::IndexElem(element) => Some(element.name.clone()),
-        _ => None,
     }
 }
 
