@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::{
     apply::Outcome,
-    install, lock, past,
+    install, past,
     preamble::{RESET, preamble},
 };
 use crate::{
@@ -109,7 +109,8 @@ pub(crate) struct Target<'a> {
     pub(super) facts: Facts,
     /// One line of progress.
     pub(super) say: &'a dyn Fn(&str),
-    pub(super) locked: bool,
+    /// The server's session that holds the lock for this run.
+    pub(super) lock: Option<u32>,
     /// What is to be kept with the record of the step that runs.
     pub(super) note: Option<String>,
     /// How far the run is: for whoever has to tell when it ends without warning.
@@ -143,7 +144,7 @@ impl<'a> Target<'a> {
             who,
             facts,
             say,
-            locked: false,
+            lock: None,
             note: None,
             progress: Arc::default(),
             unsettled: Some(begun.elapsed()),
@@ -179,12 +180,12 @@ impl<'a> Target<'a> {
     }
 
     /// Runs something short of ours, which no signal cancels.
-    pub(super) fn shielded(&mut self, sql: &str) -> Result<(), Fault> {
+    pub(super) fn shielded(&mut self, sql: &str) -> Result<Rows, Fault> {
         self.shielded.store(true, Ordering::SeqCst);
-        let mut outcome = self.session.execute(sql);
+        let mut outcome = self.session.rows(sql);
         // A cancel that was under way to what ran before.
         if matches!(&outcome, Err(Fault::Server(error)) if error.is("57014") && interrupt::requested()) {
-            outcome = self.session.execute(sql);
+            outcome = self.session.rows(sql);
         }
         self.shielded.store(false, Ordering::SeqCst);
         outcome
@@ -207,20 +208,7 @@ impl<'a> Target<'a> {
         format!("{}.{}", ident(&self.settings.schema), ident(name))
     }
 
-    /// Takes the lock, makes the history tables, reads the history again, and lends the target to
-    /// `work`. The lock ends with the value.
-    pub(crate) fn exclusively<T>(
-        &mut self,
-        work: impl FnOnce(&mut Self, Past) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        self.cancel_on_signal();
-        let past = self.lock()?;
-        let outcome = work(self, past);
-        self.unlock();
-        outcome
-    }
-
-    fn cancel_on_signal(&mut self) {
+    pub(super) fn cancel_on_signal(&mut self) {
         let (canceller, shielded) = (self.session.canceller(), self.shielded.clone());
         self.on_signal = Some(interrupt::on_signal(move || {
             if !shielded.load(Ordering::SeqCst) {
@@ -229,60 +217,7 @@ impl<'a> Target<'a> {
         }));
     }
 
-    /// Waits for the lock. Returns the history as it is then.
-    fn lock(&mut self) -> Result<Past, Error> {
-        let key = lock::key(&self.settings.schema);
-        let waiting = Instant::now();
-        let mut told: Option<Instant> = None;
-        self.recognise();
-        loop {
-            // Behind a transaction pooler a session's lock would stay with a session that we may
-            // never see again: there the lock inside each transaction has to do alone.
-            let wanted = (!self.facts.transaction_pooler).then_some(key);
-            let ((facts, past), locked) = past::read(&mut self.session, &self.settings, wanted)
-                .map_err(|fault| unreadable(&self.address, fault))?;
-            self.renew(facts);
-            if locked {
-                if wanted.is_some() && self.is_lent(key) {
-                    self.let_go(key);
-                    continue;
-                }
-                self.locked = wanted.is_some();
-                self.install()?;
-                return Ok(past);
-            }
-            self.wait(key, waiting, &mut told)?;
-        }
-    }
-
-    /// One pause of the wait for the lock, which ends with an error when it took too long.
-    pub(super) fn wait(&mut self, key: i64, since: Instant, told: &mut Option<Instant>) -> Result<(), Error> {
-        let holder = lock::holder(&mut self.session, key);
-        if since.elapsed() >= self.settings.lock_wait {
-            return Err(Error::Busy {
-                what: format!(
-                    "another deploy holds the lock on {} after {} s of waiting: {holder}",
-                    self.address,
-                    since.elapsed().as_secs()
-                ),
-                remedy: "Wait for it to end and run again, or wait longer with `--lock-wait`.".into(),
-            });
-        }
-        if told.is_none_or(|told| told.elapsed() > Duration::from_secs(15)) {
-            (self.say)(&format!("waiting for another deploy: {holder}"));
-            *told = Some(Instant::now());
-        }
-        // Polling, never the blocking call: a session that waits in it holds a snapshot, for which
-        // CREATE INDEX CONCURRENTLY waits in turn.
-        let left = self.settings.lock_wait.saturating_sub(since.elapsed());
-        if interrupt::sleep(Duration::from_millis(400).min(left)) {
-            Ok(())
-        } else {
-            Err(cancelled("while waiting for the lock; nothing was changed"))
-        }
-    }
-
-    fn install(&mut self) -> Result<(), Error> {
+    pub(super) fn install(&mut self) -> Result<(), Error> {
         let Some(sql) = install::upgrade(&self.settings, &self.facts) else { return Ok(()) };
         self.session.execute(&sql).map_err(|fault| match fault {
             Fault::Server(error) => Error::unreachable(
@@ -303,16 +238,6 @@ impl<'a> Target<'a> {
         Ok(())
     }
 
-    fn unlock(&mut self) {
-        if std::mem::take(&mut self.locked) {
-            let key = lock::key(&self.settings.schema);
-            // The lock ends with the session anyway.
-            if let Err(fault) = self.shielded(&format!("SELECT pg_catalog.pg_advisory_unlock({key})")) {
-                log::debug!("the lock was not released by hand: {fault}");
-            }
-        }
-    }
-
     /// Connects again after the connection was lost, and takes the lock again. The old session's lock
     /// and transaction end when the server notices; until then we wait.
     pub(super) fn reconnect(&mut self) -> Result<Past, Error> {
@@ -331,7 +256,7 @@ impl<'a> Target<'a> {
                 Err(_) => pause = (pause * 2).min(Duration::from_secs(3)),
             }
         };
-        self.locked = false;
+        self.lock = None;
         self.facts.pid = 0;
         self.cancel_on_signal();
         self.lock()

@@ -1,16 +1,22 @@
 //! Is the session ours alone, or does a pooler lend it to others between our transactions?
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{
     connection::{Facts, Target, unreadable},
-    preamble::preamble,
+    lock,
+    preamble::{RESET, preamble},
 };
 use crate::{
     db::{self, Session},
     error::Error,
     interrupt,
 };
+
+/// How long to look for a session that holds a lock of ours.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// And when a signal asks us to end.
+const HASTE: Duration = Duration::from_secs(3);
 
 impl Target<'_> {
     /// Finds out whether sessions are shared; where this one is ours alone, puts our settings in
@@ -50,10 +56,7 @@ impl Target<'_> {
     /// Whether the session that just took the lock is not ours alone after all: while others come and go,
     /// chance may have given us the same one back each time. So it is asked for three times.
     pub(super) fn is_lent(&mut self, key: i64) -> bool {
-        let sql = format!(
-            "SELECT EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 \
-             AND pid = pg_catalog.pg_backend_pid() AND ((classid::bigint << 32) | objid::bigint) = {key})"
-        );
+        let sql = format!("SELECT EXISTS ({})", held(key, "pg_catalog.pg_backend_pid()"));
         if self.hinted && !self.facts.transaction_pooler {
             let mut held = || self.session.rows(&sql).is_ok_and(|rows| rows.value() == Some("t"));
             self.facts.transaction_pooler = !(0..3).all(|_| held());
@@ -61,41 +64,88 @@ impl Target<'_> {
         self.facts.transaction_pooler
     }
 
+    /// What was taken for a session of ours alone is lent to others as well: from now on each transaction
+    /// takes the lock for itself.
+    pub(super) fn share(&mut self) {
+        self.facts.transaction_pooler = true;
+        let Some(holder) = self.lock.take() else { return };
+        (self.say)(&format!(
+            "{} is a pooler in transaction mode: each transaction takes the lock for itself",
+            self.address
+        ));
+        self.let_go(lock::key(&self.settings.schema), holder);
+    }
+
     /// Gives back a lock that was taken on a session of others: it would keep every other deploy out
     /// for as long as the pooler keeps that session.
-    pub(super) fn let_go(&mut self, key: i64) {
-        let holder = self.facts.pid;
+    ///
+    /// Either the pooler lends us that session once more; or it lies below those that are lent before it,
+    /// perhaps for hours, and is closed: nobody is using it then.
+    pub(super) fn let_go(&mut self, key: i64, holder: u32) {
         let sql = format!(
-            "SELECT CASE WHEN pg_catalog.pg_backend_pid() = {holder} THEN pg_catalog.pg_advisory_unlock({key}) END"
+            "BEGIN; SELECT CASE WHEN a.pid = pg_catalog.pg_backend_pid() THEN pg_catalog.pg_advisory_unlock({key}) \
+                 WHEN a.state = 'idle' AND a.state_change < pg_catalog.clock_timestamp() - interval '1 second' \
+                 THEN pg_catalog.pg_terminate_backend(a.pid) ELSE false END, a.pid = pg_catalog.pg_backend_pid() AS ours \
+             FROM pg_catalog.pg_stat_activity a WHERE a.pid = {holder} AND EXISTS ({held})",
+            held = held(key, "a.pid"),
         );
-        for _ in 0..200 {
-            let met = self.session.rows(&sql).is_ok_and(|rows| rows.value() == Some("t"));
-            if met || !interrupt::sleep(Duration::from_millis(20)) {
+        let begun = Instant::now();
+        while begun.elapsed() < if interrupt::requested() { HASTE } else { PATIENCE } {
+            let Ok(rows) = self.shielded(&sql) else {
+                let _ = self.shielded("ROLLBACK");
+                break;
+            };
+            let row = rows.rows.first();
+            // The next client must not find our timeouts there either.
+            let ours = row.is_some_and(|row| rows.get(row, "ours") == "t");
+            let ended = self.shielded(&format!("{} COMMIT", if ours { RESET } else { "" }));
+            if ended.is_err() || row.is_none() || rows.value() == Some("t") {
                 return;
             }
+            std::thread::sleep(Duration::from_millis(50));
         }
         (self.say)(
-            "warning: a pooler in transaction mode keeps a lock that this run took before it was recognised; deploys through another way wait until it closes that session",
+            "warning: a pooler in transaction mode keeps a lock that this run took before it was recognised; deploys wait until it closes that session",
         );
     }
 
     /// Two connections are each in a transaction, so on two sessions of the server, and end them. A pooler
     /// then gives the first one the session that was given back last, or the one that was given back
     /// first: in one of the two orders that is another than before. A session of one's own never changes.
+    /// `None` when that could not be tried.
     fn changes_sessions(&mut self) -> Option<bool> {
-        const BEGIN: &str = "BEGIN; SELECT pg_catalog.pg_backend_pid()";
         let mut second = db::connect(&self.address, &self.who.application_name()).ok()?;
+        let pids = self.pids_by_turns(&mut second);
+        // Whatever came in between, no transaction stays open.
+        if pids.is_none() {
+            let _ = self.session.execute("ROLLBACK");
+        }
+        let ours = self.facts.pid.to_string();
+        pids.map(|pids| pids.iter().any(|pid| *pid != ours))
+    }
+
+    /// On which sessions our connection was: before, between and after.
+    fn pids_by_turns(&mut self, second: &mut Session) -> Option<[String; 3]> {
+        const BEGIN: &str = "BEGIN; SELECT pg_catalog.pg_backend_pid()";
         let pid = |session: &mut Session| Some(session.rows(BEGIN).ok()?.value()?.to_owned());
         let before = pid(&mut self.session)?;
-        pid(&mut second)?;
+        pid(second)?;
         self.session.execute("COMMIT").ok()?;
         second.execute("COMMIT").ok()?;
         let between = pid(&mut self.session)?;
-        pid(&mut second)?;
+        pid(second)?;
         second.execute("COMMIT").ok()?;
         self.session.execute("COMMIT").ok()?;
         let after = pid(&mut self.session)?;
         self.session.execute("COMMIT").ok()?;
-        Some(before != between || between != after || before != self.facts.pid.to_string())
+        Some([before, between, after])
     }
+}
+
+/// A query that gives a row when the session of that number holds the lock.
+fn held(key: i64, pid: &str) -> String {
+    format!(
+        "SELECT FROM pg_catalog.pg_locks l WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 \
+         AND l.pid = {pid} AND ((l.classid::bigint << 32) | l.objid::bigint) = {key}"
+    )
 }

@@ -27,6 +27,8 @@ use crate::{
 const DONE_ALREADY: &str = "LK001";
 /// Raised by the guard: somebody else is in a transaction of ours.
 const LOCKED: &str = "LK006";
+/// Raised by the guard: this is not the session that holds our lock.
+const LENT: &str = "LK007";
 
 /// What the time of a transaction is, in SQL.
 pub(super) const MILLISECONDS: &str =
@@ -111,6 +113,10 @@ impl Target<'_> {
                     self.wait(key, begun, &mut told).map_err(Stop::Refused)?;
                     continue;
                 }
+                LENT => {
+                    self.share();
+                    continue;
+                }
                 "57014" if crate::interrupt::requested() => {
                     return Err(Stop::Cancelled(if spot.statement == 0 { first } else { spot }));
                 }
@@ -167,11 +173,17 @@ impl Target<'_> {
         };
         let timeouts = self.timeouts(job, "SET LOCAL");
         let history = guard::fingerprint(&self.settings.schema);
+        let ours = match self.lock {
+            Some(holder) => format!(
+                "IF pg_catalog.pg_backend_pid() <> {holder} THEN RAISE EXCEPTION USING ERRCODE = '{LENT}', MESSAGE = 'the session is lent'; END IF;\n"
+            ),
+            None => String::new(),
+        };
         let mut message = Message::default();
         message.ours(&format!(
             "BEGIN ISOLATION LEVEL READ COMMITTED; {timeouts} SET LOCAL search_path = \"$user\", public, extensions;\n\
              DO $lockkeeper$ BEGIN\n\
-             IF NOT pg_catalog.pg_try_advisory_xact_lock({key}) THEN RAISE EXCEPTION USING ERRCODE = '{LOCKED}', MESSAGE = 'another deploy is running'; END IF;\n\
+             {ours}IF NOT pg_catalog.pg_try_advisory_xact_lock({key}) THEN RAISE EXCEPTION USING ERRCODE = '{LOCKED}', MESSAGE = 'another deploy is running'; END IF;\n\
              IF {exists} (SELECT FROM {table} WHERE version = {version}) THEN RAISE EXCEPTION USING ERRCODE = '{DONE_ALREADY}', MESSAGE = 'done already'; END IF;\n\
              {begin};\n\
              END $lockkeeper$;",
@@ -187,7 +199,7 @@ impl Target<'_> {
         // role and path the file has left behind. The session's lock is taken anew, for the file may have
         // released it, with whatever it has locked itself: nobody can come between, for the lock of the
         // transaction has the same key.
-        let lock = if self.locked {
+        let lock = if self.lock.is_some() {
             format!(
                 "PERFORM pg_catalog.pg_advisory_unlock_all(); PERFORM pg_catalog.pg_try_advisory_lock({key});"
             )
@@ -232,7 +244,7 @@ impl Target<'_> {
     /// committing is returned; a lost answer is looked up.
     fn commit(&mut self, job: &Job<'_>, xid: &str) -> Result<Option<ServerError>, Stop> {
         match self.shielded(&format!("COMMIT; {}", self.restore())) {
-            Ok(()) => Ok(None),
+            Ok(_) => Ok(None),
             Err(Fault::Server(error)) => {
                 let _ = self.shielded("ROLLBACK");
                 match self.status_of(xid).as_deref() {

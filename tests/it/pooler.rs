@@ -1,5 +1,7 @@
 //! Many runners at once, and what stands between them and the server.
 
+use std::io::{BufRead, BufReader};
+
 use crate::support::{Database, PgBouncer, Project, Ran};
 
 /// Eight files, each of which would be seen twice if it ran twice.
@@ -67,6 +69,65 @@ fn runners_at_once_through_a_session_pooler() {
 fn runners_at_once_through_a_transaction_pooler() {
     let Some(pooler) = pooler("transaction") else { return };
     each_once(Some(pooler.port));
+}
+
+/// With a single session of the server nothing tells that it is lent. When others come, and take it with
+/// our lock on it, it is seen before anything is done on another one.
+#[test]
+fn a_session_that_turns_out_to_be_lent_keeps_no_lock() {
+    let Some(pooler) = PgBouncer::sized("transaction", 1) else {
+        eprintln!("not verified: pgbouncer is not installed");
+        return;
+    };
+    let (project, database) = (Project::new(), Database::create());
+    project.migration("1_held", "CREATE TABLE held (id int);", "");
+    project.run_on(&database.url(), &["up", "--skip-check"]).expect(0);
+    project.migration("2_alter", "ALTER TABLE held ADD COLUMN a int;", "");
+    project.migration("3_next", "CREATE TABLE next (id int);", "");
+    let mut direct = database.client();
+    direct.batch_execute("BEGIN; LOCK TABLE held").unwrap();
+    let line = ["up", "--skip-check", "--lock-timeout", "100ms"];
+    let mut runner = project.start_on(&database.url_on(pooler.port), &line);
+    let mut said = BufReader::new(runner.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let mut until = |text: &str| {
+        let mut before = Vec::new();
+        let found = said.by_ref().any(|line| {
+            before.push(line);
+            before.last().is_some_and(|line| line.contains(text))
+        });
+        assert!(found, "no {text:?} in {before:#?}");
+    };
+    // Each pause is longer than the one before: now there is a second in which the session is idle.
+    until("attempt 6 of");
+    pooler.resize(3);
+    let mut application = postgres::Config::new();
+    application.host("127.0.0.1").port(pooler.port).user("postgres").dbname(&database.name);
+    let mut clients: Vec<_> = (0..2).map(|_| application.connect(postgres::NoTls).unwrap()).collect();
+    for client in &mut clients {
+        client.batch_execute("BEGIN").unwrap();
+    }
+    until("is a pooler in transaction mode: each transaction takes the lock for itself");
+    // The session with our lock is given back, and another one after it, which is lent first.
+    for client in &mut clients {
+        client.batch_execute("COMMIT").unwrap();
+    }
+    until("attempt");
+    let locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    assert_eq!(database.value(locks), "0");
+    direct.batch_execute("ROLLBACK").unwrap();
+    until("applied 3");
+    assert_eq!(runner.wait().unwrap().code(), Some(0));
+    assert_eq!(database.value(locks), "0");
+    let settings = "BEGIN; SELECT concat_ws('|', current_setting('lock_timeout'), current_setting('search_path'))";
+    clients.push(application.connect(postgres::NoTls).unwrap());
+    for client in &mut clients {
+        let messages = client.simple_query(settings).unwrap();
+        let value = messages.iter().find_map(|message| match message {
+            postgres::SimpleQueryMessage::Row(row) => row.get(0),
+            _ => None,
+        });
+        assert_eq!(value, Some("0|\"$user\", public"));
+    }
 }
 
 #[test]

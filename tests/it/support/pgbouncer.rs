@@ -14,12 +14,18 @@ use super::postgres::{root, run, server, unprivileged};
 pub struct PgBouncer {
     pub port: u16,
     child: Child,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl PgBouncer {
     /// Starts one in `session` or `transaction` mode; `None` where it is not installed.
     pub fn start(mode: &str) -> Option<Self> {
+        Self::sized(mode, 40)
+    }
+
+    /// With at most so many sessions of the server at once; who waits for one longer than a second is
+    /// turned away.
+    pub fn sized(mode: &str, sessions: u32) -> Option<Self> {
         let program = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/usr/local/bin/pgbouncer"]
             .into_iter()
             .map(Path::new)
@@ -32,8 +38,9 @@ impl PgBouncer {
         let settings = format!(
             "[databases]\n* = host=127.0.0.1 port={} user=postgres\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
              listen_port = {port}\nunix_socket_dir =\nauth_type = any\npool_mode = {mode}\n\
-             default_pool_size = 40\nmax_client_conn = 200\nlogfile = {}\n",
+             default_pool_size = {sessions}\nquery_wait_timeout = {}\nmax_client_conn = 200\nlogfile = {}\n",
             server().port,
+            if sessions == 1 { 1 } else { 120 },
             folder.path().join("log").display()
         );
         std::fs::write(folder.path().join("ini"), settings).expect("its settings");
@@ -58,7 +65,17 @@ impl PgBouncer {
             assert!(ended.is_none() && Instant::now() < deadline, "pgbouncer does not start: {}", log());
             std::thread::sleep(Duration::from_millis(20));
         }
-        Some(Self { port, child, _folder: folder })
+        Some(Self { port, child, folder })
+    }
+
+    /// Lends more sessions from now on.
+    pub fn resize(&self, sessions: u32) {
+        let path = self.folder.path().join("ini");
+        let settings = std::fs::read_to_string(&path).expect("its settings");
+        let settings =
+            settings.replace("default_pool_size = 1\n", &format!("default_pool_size = {sessions}\n"));
+        std::fs::write(&path, settings).expect("its settings");
+        run(Command::new("kill").args(["-HUP", &self.child.id().to_string()]));
     }
 }
 
