@@ -64,14 +64,19 @@ struct Foreign {
 /// Returns whether it was taken (true without a key).
 ///
 /// Without a key nothing stays behind: who knows whose session it is next. All of the text is one
-/// transaction, as the server sees it, so what is set locally holds to its end.
+/// transaction, as the server sees it, so what is set locally holds to its end. It looks at one moment,
+/// for others may be deploying: tables that are theirs are not taken for tables without a history. With
+/// the key each query looks at what is there by then, for the lock comes after the text has begun.
 pub(super) fn read(
     session: &mut Session,
     settings: &Settings,
     lock: Option<i64>,
 ) -> Result<((Facts, Past), bool), Fault> {
     let mut sql = match lock {
-        None => preamble(settings, None).replace("SET ", "SET LOCAL "),
+        None => format!(
+            "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; {}",
+            preamble(settings, None).replace("SET ", "SET LOCAL ")
+        ),
         Some(key) => {
             format!("{}\nSELECT pg_catalog.pg_try_advisory_lock({key}) AS locked;", preamble(settings, None))
         }
