@@ -11,6 +11,7 @@ use super::CheckReport;
 use crate::{
     finding::{Finding, Place},
     migration::SourceFile,
+    sql::secrets,
 };
 
 /// A report whose findings and texts are found by their file: a long one would otherwise be looked through
@@ -63,6 +64,10 @@ impl<'a> Indexed<'a> {
 
     /// The file of a place, where its text is at hand and may be shown.
     pub(super) fn source_of(&self, place: &Place) -> Option<&'a SourceFile> {
+        self.visible(place).filter(|source| !holds_secret(source, place))
+    }
+
+    fn visible(&self, place: &Place) -> Option<&'a SourceFile> {
         let secret = self.secrets.get(place.file.as_str());
         let hidden = |lines: &BTreeSet<usize>| {
             lines.range(place.line..).next().is_some_and(|it| *it <= place.end_line)
@@ -86,6 +91,14 @@ impl<'a> Indexed<'a> {
         let line = source.text.get(source.lines.start_of(place.line)?..)?.split('\n').next()?;
         Some(line.trim()).filter(|line| line.contains(text)).or(Some(text))
     }
+}
+
+/// Whether the lines of a place hold what looks like a secret, whatever the rules made of them: what does not
+/// parse, and comments, they do not read.
+fn holds_secret(source: &SourceFile, place: &Place) -> bool {
+    let start = source.lines.start_of(place.line).unwrap_or_default();
+    let end = source.lines.start_of(place.end_line + 1).unwrap_or(source.text.len());
+    source.text.get(start..end).is_some_and(secrets::holds_one)
 }
 
 /// The bytes of a place in its file.

@@ -350,11 +350,22 @@ pub(crate) fn last_drop_of_policy(
         return None;
     }
     let units: &[Arc<Unit>] = context.units;
+    // It may have been renamed first.
+    let mut names: Vec<&str> = policy.into_iter().collect();
+    for unit in units {
+        if let NodeEnum::RenameStmt(rename) = &unit.node
+            && rename.rename_type() == crate::sql::ast::ObjectType::ObjectPolicy
+            && names.contains(&rename.subname.as_str())
+            && rename.relation.as_ref().is_some_and(|range| range.relname == table.name.name)
+        {
+            names.push(&rename.newname);
+        }
+    }
     let drops = |unit: &&Arc<Unit>| {
         super::names::dropped(&unit.node).iter().any(|(kind, name)| {
             *kind == crate::sql::ast::ObjectType::ObjectPolicy
                 && name.schema.as_deref() == Some(table.name.name.as_str())
-                && policy.is_none_or(|policy| policy == name.name)
+                && (policy.is_none() || names.contains(&name.name.as_str()))
         })
     };
     units.iter().rev().find(drops).map(|unit| unit.at)

@@ -111,6 +111,13 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// As [`Self::is_live`], but what the change makes stays its own, filled or not: no released code knows
+    /// its rows.
+    pub(crate) fn precedes(&self, name: &QName) -> bool {
+        self.is_live(name)
+            && self.catalog.relation(name).is_none_or(|relation| self.was_there(relation.born, false))
+    }
+
     fn is_there(&self, name: &QName) -> bool {
         if name.is_temporary() {
             return false;

@@ -1,5 +1,6 @@
 //! The data changes inside a statement, those in its WITH queries included.
 
+use super::tautology::never_true;
 use crate::{
     rules::Context,
     schema::{Nesting, QName, Relation},
@@ -7,7 +8,7 @@ use crate::{
         self,
         ast::{
             AExprKind, BoolExprType, Name, Node, NodeEnum, NodeRef, RangeVar, SelectStmt, SubLinkType,
-            WithClause, a_const, option_on, strings,
+            WithClause, option_on, strings,
         },
     },
 };
@@ -166,23 +167,35 @@ pub(crate) fn picks_by_key(condition: Option<&Node>, table: &QName, context: &Co
     let Some(condition) = condition else { return false };
     let relation = context.relation(table);
     let body = body_over(relation, context);
-    picks(condition, &keys(relation), &Given { lists: &[], body, target: None, context })
+    picks(condition, &keys(relation), &Given { lists: &[], others: &[], body, target: None, context })
 }
 
 /// As [`picks_by_key`] of a change's own condition, which may also take the key from a list of rows that
 /// stands in the statement: `FROM (VALUES …) AS v (id, …) WHERE t.id = v.id`.
 pub(crate) fn changes_by_key(change: &Dml<'_>, table: &QName, context: &Context<'_>) -> bool {
     let Some(condition) = change.condition else { return false };
-    let mut lists: Vec<String> = change.joins.iter().filter_map(list_of_rows).collect();
-    lists.extend(change.joins.iter().filter_map(|join| match &join.node {
-        Some(NodeEnum::RangeVar(range)) if sources(Name::of(range), context).is_empty() => {
-            Some(range.alias.as_ref().map_or_else(|| range.relname.clone(), |it| it.aliasname.clone()))
+    let (mut lists, mut others) = (Vec::new(), Vec::new());
+    let mut note = |alias: String, read: Vec<Name>| {
+        let given = read.into_iter().all(|name| sources(name, context).is_empty());
+        if given { &mut lists } else { &mut others }.push(alias);
+    };
+    sql::walk_all(change.joins, &mut |node| match node {
+        NodeRef::RangeVar(range) => {
+            let alias = range.alias.as_ref().map_or(&range.relname, |it| &it.aliasname);
+            note(alias.clone(), vec![Name::of(range)]);
+            true
         }
-        _ => None,
-    }));
+        NodeRef::RangeSubselect(join) => {
+            let query = join.subquery.as_deref();
+            let alias = join.alias.as_ref().map(|alias| alias.aliasname.clone());
+            note(alias.unwrap_or_default(), query.map(reads).unwrap_or_default());
+            false
+        }
+        _ => true,
+    });
     let relation = context.relation(table);
     let body = body_over(relation, context).filter(|_| change.joins.is_empty());
-    picks(condition, &keys(relation), &Given { lists: &lists, body, target: None, context })
+    picks(condition, &keys(relation), &Given { lists: &lists, others: &others, body, target: None, context })
 }
 
 /// As [`changes_by_key`], inside a body, where the key may also be a field of a loop's record: `t.id = r.id`.
@@ -195,14 +208,69 @@ pub(crate) fn changes_by_record(change: &Dml<'_>, table: &QName, context: &Conte
     picks(
         condition,
         &keys(relation),
-        &Given { lists: &[], body: body_over(relation, context), target, context },
+        &Given { lists: &[], others: &[], body: body_over(relation, context), target, context },
     )
+}
+
+/// Whether a condition takes a range of a key that is bounded at both ends by what a loop counts:
+/// `id > n AND id <= n + 1000`.
+pub(crate) fn changes_by_range(change: &Dml<'_>, table: &QName, context: &Context<'_>) -> bool {
+    let table = match change.select {
+        None => table.clone(),
+        Some(select) => {
+            let read: Vec<Name> = select.from_clause.iter().flat_map(reads).collect();
+            let [source] = read.as_slice() else { return false };
+            context.catalog.resolve(source, context.session)
+        }
+    };
+    let (mut lower, mut upper) = (Vec::new(), Vec::new());
+    if let Some(condition) = change.condition {
+        bounds(condition, &mut lower, &mut upper);
+    }
+    keys(context.relation(&table))
+        .iter()
+        .any(|key| key.first().is_some_and(|first| lower.contains(first) && upper.contains(first)))
+}
+
+/// The columns that a conjunction bounds from below and from above.
+fn bounds(condition: &Node, lower: &mut Vec<String>, upper: &mut Vec<String>) {
+    let name = |node: &Node| match &node.node {
+        Some(NodeEnum::ColumnRef(column)) => strings(&column.fields).pop(),
+        _ => None,
+    };
+    match &condition.node {
+        Some(NodeEnum::BoolExpr(expression)) if expression.boolop() == BoolExprType::AndExpr => {
+            expression.args.iter().for_each(|part| bounds(part, lower, upper));
+        }
+        Some(NodeEnum::AExpr(expression)) => {
+            let (Some(left), Some(right)) = (&expression.lexpr, &expression.rexpr) else { return };
+            let operator = strings(&expression.name).pop().unwrap_or_default();
+            match (expression.kind(), operator.as_str()) {
+                (AExprKind::AexprBetween, _) => {
+                    lower.extend(name(left));
+                    upper.extend(name(left));
+                }
+                (AExprKind::AexprOp, ">" | ">=") => {
+                    lower.extend(name(left));
+                    upper.extend(name(right));
+                }
+                (AExprKind::AexprOp, "<" | "<=") => {
+                    upper.extend(name(left));
+                    lower.extend(name(right));
+                }
+                _ => {}
+            }
+        }
+        _ => {}
+    }
 }
 
 /// What a condition may compare a key with.
 struct Given<'a, 'c> {
     /// Aliases of rows that are written out.
     lists: &'a [String],
+    /// Aliases of other tables.
+    others: &'a [String],
     /// Inside a body, the table: a bare name that is no column of it is a parameter or a variable.
     body: Option<&'a Relation>,
     /// Inside a body, what the table is called: another name before a dot is a record's.
@@ -219,17 +287,6 @@ impl Given<'_, '_> {
 /// The table of a statement that stands in a body, where all its columns are known.
 fn body_over<'a>(table: Option<&'a Relation>, context: &Context<'_>) -> Option<&'a Relation> {
     table.filter(|table| context.unit.nesting != Nesting::Top && table.columns_known)
-}
-
-/// The alias of rows written out in the statement.
-fn list_of_rows(join: &Node) -> Option<String> {
-    let Some(NodeEnum::RangeSubselect(join)) = &join.node else { return None };
-    match &join.subquery.as_ref()?.node {
-        Some(NodeEnum::SelectStmt(select)) if !select.values_lists.is_empty() => {
-            Some(join.alias.as_ref()?.aliasname.clone())
-        }
-        _ => None,
-    }
 }
 
 fn keys(relation: Option<&Relation>) -> Vec<Vec<String>> {
@@ -268,7 +325,7 @@ fn picks(condition: &Node, keys: &[Vec<String>], given: &Given<'_, '_>) -> bool 
     }
     // One row by definition, and none.
     let cursor = matches!(&condition.node, Some(NodeEnum::CurrentOfExpr(_)));
-    if cursor || always_false(condition) {
+    if cursor || never_true(condition) {
         return true;
     }
     let mut fixed = Vec::new();
@@ -295,7 +352,7 @@ fn equalities(condition: &Node, given: &Given<'_, '_>, fixed: &mut Vec<String>) 
             let kind = expression.kind();
             let kind_fits = matches!(kind, AExprKind::AexprOp | AExprKind::AexprIn | AExprKind::AexprOpAny);
             let (Some(left), Some(right)) = (&expression.lexpr, &expression.rexpr) else { return };
-            if !equals || !kind_fits {
+            if !equals || !kind_fits || [left, right].into_iter().any(|side| is_other(side, given)) {
                 return;
             }
             // `(a, b) = (1, 2)` is `a = 1 AND b = 2`.
@@ -323,17 +380,23 @@ fn equalities(condition: &Node, given: &Given<'_, '_>, fixed: &mut Vec<String>) 
     }
 }
 
+/// Whether an expression is a column of a table that is joined.
+fn is_other(node: &Node, given: &Given<'_, '_>) -> bool {
+    match node.node.as_ref() {
+        Some(NodeEnum::ColumnRef(column)) => {
+            matches!(strings(&column.fields).as_slice(), [.., table, _] if given.others.contains(table))
+        }
+        Some(NodeEnum::TypeCast(cast)) => cast.arg.as_ref().is_some_and(|arg| is_other(arg, given)),
+        _ => false,
+    }
+}
+
 /// The parts of a row that is written out.
 fn row(node: &Node) -> Option<&[Node]> {
     match &node.node {
         Some(NodeEnum::RowExpr(row)) => Some(&row.args),
         _ => None,
     }
-}
-
-fn always_false(condition: &Node) -> bool {
-    matches!(&condition.node, Some(NodeEnum::AConst(constant))
-        if matches!(&constant.val, Some(a_const::Val::Boolval(value)) if !value.boolval))
 }
 
 /// The column that an expression is, casts aside; none that is given.

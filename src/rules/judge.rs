@@ -18,7 +18,7 @@ use crate::{
     finding::{Direction, Evidence, Finding, Place},
     migration::{Migration, Section},
     schema::TablePicture,
-    sql::PieceKind,
+    sql::{PieceKind, secrets},
 };
 
 /// What is true of a change, as far as rules can tell.
@@ -67,10 +67,32 @@ pub(crate) fn judge(input: &Input<'_>) -> Judged {
     findings.dedup_by(|a, b| order(a) == order(b));
     ignored.sort_by(|a, b| order(&a.0).cmp(&order(&b.0)));
     ignored.dedup_by(|a, b| order(&a.0) == order(&b.0));
+    findings.iter_mut().for_each(conceal);
+    for (finding, reason) in &mut ignored {
+        conceal(finding);
+        if let Some(clean) = secrets::without(reason) {
+            *reason = clean;
+        }
+    }
     notes.extend(traced::not_verified(input));
     let mut said = BTreeSet::new();
     notes.retain(|note| said.insert(note.clone()));
     Judged { findings, ignored, facts: outcome.facts, tables: outcome.tables, notes }
+}
+
+/// Leaves secrets out of what is said: SQL to use instead is made of the statement, and all of it goes into
+/// comments and logs.
+fn conceal(finding: &mut Finding) {
+    if let Some(clean) = secrets::without(&finding.message) {
+        finding.message = clean;
+    }
+    for text in [&mut finding.help, &mut finding.suggestion] {
+        if let Some(clean) = text.as_deref().and_then(secrets::without) {
+            *text = Some(clean);
+        }
+    }
+    // Applied as it is, it would put the gap into the file.
+    finding.edit.take_if(|edit| secrets::holds_one(&edit.text));
 }
 
 /// Drops the complaints about directives that silence something where their file is the whole change.

@@ -20,6 +20,7 @@ mod context;
 mod dml;
 mod edits;
 mod engine;
+mod enum_labels;
 mod judge;
 mod levels;
 mod lookup;

@@ -8,6 +8,12 @@ pub(crate) fn always_true(condition: &Node) -> bool {
     value(condition) == Some(true)
 }
 
+/// Whether a condition holds for no row whatever the data: `false`, `1 = 0`, `NULL`, and combinations.
+pub(crate) fn never_true(condition: &Node) -> bool {
+    let null = matches!(&condition.node, Some(NodeEnum::AConst(constant)) if constant.isnull);
+    null || value(condition) == Some(false)
+}
+
 fn value(node: &Node) -> Option<bool> {
     match node.node.as_ref()? {
         NodeEnum::AConst(constant) => match constant.val.as_ref()? {
@@ -44,7 +50,11 @@ fn value(node: &Node) -> Option<bool> {
             let mut values = expression.args.iter().map(value);
             match expression.boolop() {
                 BoolExprType::NotExpr => values.next().flatten().map(|value| !value),
-                BoolExprType::AndExpr => values.try_fold(true, |all, value| value.map(|value| all && value)),
+                BoolExprType::AndExpr => {
+                    let values: Vec<Option<bool>> = values.collect();
+                    let known = values.iter().try_fold(true, |all, value| value.map(|value| all && value));
+                    if values.contains(&Some(false)) { Some(false) } else { known }
+                }
                 BoolExprType::OrExpr => values.any(|value| value == Some(true)).then_some(true),
                 BoolExprType::Undefined => None,
             }
@@ -56,7 +66,17 @@ fn value(node: &Node) -> Option<bool> {
             match operator.last().map(String::as_str) {
                 Some("=") => Some(left == right),
                 Some("<>" | "!=") => Some(left != right),
-                _ => None,
+                Some(order) => {
+                    let (left, right) = (number(expression.lexpr.as_ref()?)?, number(expression.rexpr.as_ref()?)?);
+                    match order {
+                        "<" => Some(left < right),
+                        ">" => Some(left > right),
+                        "<=" => Some(left <= right),
+                        ">=" => Some(left >= right),
+                        _ => None,
+                    }
+                }
+                None => None,
             }
         }
         _ => None,
@@ -73,26 +93,40 @@ fn constant(node: &Node) -> Option<String> {
     }
 }
 
+fn number(node: &Node) -> Option<i32> {
+    match node.node.as_ref()? {
+        NodeEnum::AConst(constant) => match constant.val.as_ref()? {
+            a_const::Val::Ival(number) => Some(number.ival),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::sql;
 
-    fn check(condition: &str, expected: bool) {
+    fn check(condition: &str, always: bool, never: bool) {
         let nodes = sql::parse(&format!("select where {condition}")).unwrap();
         let Some(NodeEnum::SelectStmt(select)) = &nodes[0].node else { panic!() };
-        assert_eq!(always_true(select.where_clause.as_ref().unwrap()), expected, "{condition}");
+        let condition_node = select.where_clause.as_ref().unwrap();
+        assert_eq!((always_true(condition_node), never_true(condition_node)), (always, never), "{condition}");
     }
 
     #[test]
     fn tells_tautologies() {
         for condition in
-            ["true", "1=1", "1 = 1", "not false", "'a' = 'a'", "true and 1=1", "x or true", "'t'::bool"]
+            ["true", "1=1", "1 = 1", "not false", "'a' = 'a'", "true and 1=1", "x or true", "'t'::bool", "2 > 1"]
         {
-            check(condition, true);
+            check(condition, true, false);
         }
-        for condition in ["false", "1=2", "id = id", "id = 1", "true and id = 1", "not true", "null = null"] {
-            check(condition, false);
+        for condition in ["false", "1=2", "not true", "null", "id = 1 and false", "1 >= 2"] {
+            check(condition, false, true);
+        }
+        for condition in ["id = id", "id = 1", "true and id = 1", "null = null", "id < 1"] {
+            check(condition, false, false);
         }
     }
 }

@@ -214,7 +214,19 @@ impl Catalog {
                 )
             {
                 let qualifier = ast::strings(&reference.fields).pop();
-                whole &= self.expand_star(qualifier.as_deref(), &sources, session, &mut columns);
+                match qualifier {
+                    Some(qualifier) => {
+                        let ranges = sources.iter().filter(|(alias, _)| *alias == qualifier);
+                        for (_, range) in ranges {
+                            whole &= self.expand_range(*range, session, &mut columns);
+                        }
+                    }
+                    None => {
+                        for node in &leaf.from_clause {
+                            whole &= self.expand_star(node, session, &mut columns);
+                        }
+                    }
+                }
                 continue;
             }
             let name = match target.name.is_empty() {
@@ -227,29 +239,40 @@ impl Catalog {
         (columns, whole)
     }
 
-    fn expand_star(
-        &self,
-        qualifier: Option<&str>,
-        sources: &[(String, Option<&RangeVar>)],
-        session: &Session,
-        columns: &mut Vec<Column>,
-    ) -> bool {
-        let mut whole = true;
-        for (alias, range) in sources {
-            if qualifier.is_some_and(|qualifier| qualifier != alias) {
-                continue;
-            }
-            match range.and_then(|range| self.relation(&self.resolve_range(range, session))) {
-                Some(relation) => {
-                    whole &= relation.columns_known;
-                    let copies =
-                        relation.columns.iter().map(|column| Column::plain(&column.name, column.ty.clone()));
-                    columns.extend(copies);
-                }
-                None => whole = false,
-            }
+    /// What `*` gives of one item of FROM, appended; false where not all can be told. Columns that a join is
+    /// made by (`USING`, `NATURAL`) stand first, and once.
+    /// <https://www.postgresql.org/docs/current/queries-table-expressions.html#QUERIES-FROM>
+    fn expand_star(&self, node: &Node, session: &Session, columns: &mut Vec<Column>) -> bool {
+        let join = match &node.node {
+            Some(NodeEnum::RangeVar(range)) => return self.expand_range(Some(range), session, columns),
+            Some(NodeEnum::JoinExpr(join)) => join,
+            _ => return false,
+        };
+        let side = |node: Option<&Node>| {
+            let mut columns = Vec::new();
+            let whole = node.is_some_and(|node| self.expand_star(node, session, &mut columns));
+            (columns, whole)
+        };
+        let ((left, left_whole), (right, right_whole)) =
+            (side(join.larg.as_deref()), side(join.rarg.as_deref()));
+        let mut shared = ast::strings(&join.using_clause);
+        if join.is_natural {
+            let common = left.iter().filter(|one| right.iter().any(|other| other.name == one.name));
+            shared.extend(common.map(|column| column.name.clone()));
         }
-        whole
+        let merged = shared.iter().filter_map(|name| left.iter().find(|column| column.name == *name));
+        columns.extend(merged.cloned());
+        let others = left.iter().chain(&right).filter(|column| !shared.contains(&column.name));
+        columns.extend(others.cloned());
+        left_whole && right_whole
+    }
+
+    fn expand_range(&self, range: Option<&RangeVar>, session: &Session, columns: &mut Vec<Column>) -> bool {
+        let relation = range.and_then(|range| self.relation(&self.resolve_range(range, session)));
+        let Some(relation) = relation else { return false };
+        columns.extend(relation.columns.iter().map(|column| Column::plain(&column.name, column.ty.clone())));
+        relation.columns_known
+            && range.and_then(|range| range.alias.as_ref()).is_none_or(|alias| alias.colnames.is_empty())
     }
 
     fn output_type(
@@ -301,19 +324,54 @@ fn collect_sources<'a>(node: &'a Node, sources: &mut Vec<(String, Option<&'a Ran
 
 /// The name that Postgres gives a column without alias (`FigureColname`).
 fn output_name(value: &NodeEnum) -> String {
+    use ast::{MinMaxOp, SqlValueFunctionOp as Value, SubLinkType};
+    let inner = |node: Option<&Node>| {
+        node.and_then(|node| node.node.as_ref()).map(output_name).filter(|name| name != "?column?")
+    };
     match value {
         NodeEnum::ColumnRef(reference) => ast::strings(&reference.fields).pop(),
+        NodeEnum::AIndirection(field) => ast::strings(&field.indirection).pop(),
         NodeEnum::FuncCall(call) => ast::strings(&call.funcname).pop(),
-        NodeEnum::TypeCast(cast) => cast
-            .arg
-            .as_deref()
-            .and_then(|arg| arg.node.as_ref())
-            .map(output_name)
-            .filter(|name| name != "?column?")
+        NodeEnum::TypeCast(cast) => inner(cast.arg.as_deref())
+            .filter(|name| name != "case")
             .or_else(|| cast.type_name.as_ref().and_then(|written| ast::strings(&written.names).pop())),
+        NodeEnum::CollateClause(collate) => inner(collate.arg.as_deref()),
         NodeEnum::CoalesceExpr(_) => Some("coalesce".into()),
-        NodeEnum::CaseExpr(_) => Some("case".into()),
-        NodeEnum::SqlvalueFunction(_) => Some("current_value".into()),
+        NodeEnum::MinMaxExpr(it) if it.op() == MinMaxOp::IsLeast => Some("least".into()),
+        NodeEnum::MinMaxExpr(_) => Some("greatest".into()),
+        NodeEnum::CaseExpr(case) => inner(case.defresult.as_deref()).or_else(|| Some("case".into())),
+        NodeEnum::AArrayExpr(_) => Some("array".into()),
+        NodeEnum::RowExpr(_) => Some("row".into()),
+        NodeEnum::SubLink(link) => match link.sub_link_type() {
+            SubLinkType::ExistsSublink => Some("exists".into()),
+            SubLinkType::ArraySublink => Some("array".into()),
+            SubLinkType::ExprSublink => match link.subselect.as_ref().and_then(|query| query.node.as_ref()) {
+                Some(NodeEnum::SelectStmt(select)) => match select.target_list.first().map(|it| &it.node) {
+                    Some(Some(NodeEnum::ResTarget(target))) if !target.name.is_empty() => Some(target.name.clone()),
+                    Some(Some(NodeEnum::ResTarget(target))) => inner(target.val.as_deref()),
+                    _ => None,
+                },
+                _ => None,
+            },
+            _ => None,
+        },
+        NodeEnum::SqlvalueFunction(it) => Some(
+            match it.op() {
+                Value::SvfopCurrentDate => "current_date",
+                Value::SvfopCurrentTime | Value::SvfopCurrentTimeN => "current_time",
+                Value::SvfopCurrentTimestamp | Value::SvfopCurrentTimestampN => "current_timestamp",
+                Value::SvfopLocaltime | Value::SvfopLocaltimeN => "localtime",
+                Value::SvfopLocaltimestamp | Value::SvfopLocaltimestampN => "localtimestamp",
+                Value::SvfopCurrentRole => "current_role",
+                Value::SvfopCurrentUser => "current_user",
+                Value::SvfopUser => "user",
+                Value::SvfopSessionUser => "session_user",
+                Value::SvfopCurrentCatalog => "current_catalog",
+                Value::SvfopCurrentSchema => "current_schema",
+                Value::SqlvalueFunctionOpUndefined => "?column?",
+            }
+            .into(),
+        ),
         _ => None,
     }
     .unwrap_or_else(|| "?column?".into())

@@ -89,6 +89,8 @@ pub(crate) struct Catalog {
     pub(crate) extensions: BTreeMap<String, Extension>,
     /// Publication name → tables that it lists.
     pub(crate) publications: BTreeMap<String, Vec<QName>>,
+    /// Roles that no policy binds (`BYPASSRLS`, `SUPERUSER`), as far as migrations say so.
+    pub(crate) unbound_roles: BTreeSet<String>,
     /// Storage buckets that a migration makes, and whether each is public.
     pub(crate) buckets: BTreeMap<String, bool>,
     /// `ALTER DEFAULT PRIVILEGES … GRANT`: (schema or "" for all, kind) → grants.

@@ -216,6 +216,8 @@ pub(crate) struct Index {
     pub(crate) name: QName,
     pub(crate) unique: bool,
     pub(crate) columns: Vec<IndexColumn>,
+    /// How the columns are sorted, such as `text_pattern_ops DESC`; empty when all are by default.
+    pub(crate) sorted: Vec<String>,
     /// Columns that it only carries along (`INCLUDE`).
     pub(crate) included: Vec<String>,
     pub(crate) predicate: Option<Box<Node>>,

@@ -293,11 +293,19 @@ impl Catalog {
         using: Option<&Node>,
         session: &Session,
     ) -> TypeChange {
-        if let Some(using) = using
-            && !self.using_is_plain(using, column, to, session)
-        {
-            return TypeChange::Rewrite;
+        let Some(using) = using else { return self.cast(from, to, session) };
+        match self.computes(using, column, from, session) {
+            Some((between, TypeChange::None | TypeChange::NoRewrite)) => match self.cast(&between, to, session) {
+                TypeChange::None if between != *from && from != to => TypeChange::NoRewrite,
+                change => change,
+            },
+            Some((between, TypeChange::Unknown)) if between == *to => TypeChange::Unknown,
+            _ => TypeChange::Rewrite,
         }
+    }
+
+    /// What a cast does to the rows.
+    fn cast(&self, from: &ColumnType, to: &ColumnType, session: &Session) -> TypeChange {
         if from.is_unknown() || to.is_unknown() {
             return TypeChange::Unknown;
         }
@@ -311,6 +319,14 @@ impl Catalog {
         if to.array > 0 && !from.is_kin(to) {
             return TypeChange::Rewrite;
         }
+        // A column of a domain has no length of its own: one that is asked for is checked row by row.
+        let asked = self.base_type(to).modifiers;
+        if matches!(self.type_def(from).map(|known| &known.kind), Some(TypeKind::Domain { .. }))
+            && !asked.is_empty()
+            && asked != [6]
+        {
+            return TypeChange::Rewrite;
+        }
         let utc = session.timezone.as_ref().map_or(self.timezone.as_str(), |set| set.value.as_str());
         let utc = ["utc", "etc/utc", "gmt", "0", "zulu"].contains(&utc.to_lowercase().as_str());
         if same_bytes(&self.base_type(from), &self.base_type(to), utc) {
@@ -320,19 +336,30 @@ impl Catalog {
         }
     }
 
-    /// `USING c` and `USING c::new_type` change nothing that the implied cast would not.
-    fn using_is_plain(&self, using: &Node, column: &str, to: &ColumnType, session: &Session) -> bool {
-        match using.node.as_ref() {
-            Some(NodeEnum::ColumnRef(reference)) => {
-                ast::strings(&reference.fields).last().is_some_and(|name| name == column)
+    /// The type of a USING that is the column under casts, and what these do to its values; `None` for any
+    /// other expression.
+    fn computes(
+        &self,
+        using: &Node,
+        column: &str,
+        from: &ColumnType,
+        session: &Session,
+    ) -> Option<(ColumnType, TypeChange)> {
+        match using.node.as_ref()? {
+            NodeEnum::ColumnRef(reference) => {
+                let is_column = ast::strings(&reference.fields).last().is_some_and(|name| name == column);
+                is_column.then(|| (from.clone(), TypeChange::None))
             }
-            Some(NodeEnum::TypeCast(cast)) => {
-                let Some(written) = &cast.type_name else { return false };
-                let cast_to = self.column_type(written, session);
-                let same = cast_to == *to || (cast_to.is_kin(to) && cast_to.modifiers == to.modifiers);
-                same && cast.arg.as_deref().is_some_and(|arg| self.using_is_plain(arg, column, to, session))
+            NodeEnum::TypeCast(cast) => {
+                let (inner, before) = self.computes(cast.arg.as_deref()?, column, from, session)?;
+                let to = self.column_type(cast.type_name.as_ref()?, session);
+                let change = match before {
+                    TypeChange::Rewrite | TypeChange::Unknown => before,
+                    _ => self.cast(&inner, &to, session),
+                };
+                Some((to, change))
             }
-            _ => false,
+            _ => None,
         }
     }
 }
@@ -358,7 +385,8 @@ fn same_bytes(from: &ColumnType, to: &ColumnType, utc: bool) -> bool {
         ("bit", "varbit") | ("varbit", "bit") => to.modifiers.is_empty(),
         ("timestamp", "timestamptz") | ("timestamptz", "timestamp") => {
             // With another time zone, or rounded to fewer digits, the stored number changes.
-            utc && from.array == 0 && (from.modifiers == to.modifiers || widens(from, to))
+            // The conversion has no precision that the second step, to fewer than six digits, could rely on.
+            utc && from.array == 0 && (to.modifiers.is_empty() || to.modifiers == [6])
         }
         ("int4", name) | (name, "int4") if is_oid(name) => true,
         (a, b) if is_oid(a) && is_oid(b) => a == "oid" || b == "oid",

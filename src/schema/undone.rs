@@ -213,7 +213,8 @@ fn of_index(index: &Index) -> String {
     let predicate = index.predicate.as_deref().and_then(sql::expression_text);
     let unique = if index.unique { "UNIQUE " } else { "" };
     let predicate = predicate.map(|text| format!(" WHERE {text}")).unwrap_or_default();
-    format!("{}: {unique}{} ({}){predicate}", index.name.name, index.method, columns.join(", "))
+    let sorted: String = index.sorted.iter().map(|order| format!(" {order}")).collect();
+    format!("{}: {unique}{} ({}){sorted}{predicate}", index.name.name, index.method, columns.join(", "))
 }
 
 fn of_policy(policy: &Policy) -> String {

@@ -93,9 +93,15 @@ fn switched_on(element: &DefElem) -> bool {
         None => true,
         Some(NodeEnum::Boolean(value)) => value.boolval,
         Some(NodeEnum::Integer(value)) => value.ival != 0,
-        Some(NodeEnum::String(text)) => !matches!(text.sval.to_lowercase().as_str(), "false" | "off" | "0"),
+        Some(NodeEnum::String(text)) => !is_off(&text.sval),
+        // `off` is no keyword: the parser takes it for a type.
+        Some(NodeEnum::TypeName(name)) => !strings(&name.names).last().is_some_and(|word| is_off(word)),
         Some(_) => true,
     }
+}
+
+fn is_off(word: &str) -> bool {
+    matches!(word.to_lowercase().as_str(), "false" | "off" | "0")
 }
 
 /// The columns that an index only carries along (`INCLUDE`).
@@ -105,4 +111,48 @@ pub(crate) fn included(create: &IndexStmt) -> Vec<String> {
         _ => None,
     };
     create.index_including_params.iter().filter_map(name).collect()
+}
+
+/// How each column of an index is sorted, where one is not by default: `COLLATE "C" text_pattern_ops DESC`.
+pub(crate) fn sort_orders(create: &IndexStmt) -> Vec<String> {
+    /// What a type's default operator class is called.
+    /// <https://www.postgresql.org/docs/current/indexes-opclass.html>
+    const DEFAULT: &[&str] = &[
+        "array_ops",
+        "bool_ops",
+        "bpchar_ops",
+        "date_ops",
+        "int2_ops",
+        "int4_ops",
+        "int8_ops",
+        "jsonb_ops",
+        "numeric_ops",
+        "range_ops",
+        "text_ops",
+        "timestamp_ops",
+        "timestamptz_ops",
+        "tsvector_ops",
+        "uuid_ops",
+        "varchar_ops",
+    ];
+    let order = |node: &Node| {
+        let NodeEnum::IndexElem(element) = node.node.as_ref()? else { return None };
+        let mut words = Vec::new();
+        if let Some(collation) = strings(&element.collation).pop() {
+            words.push(format!("COLLATE {collation}"));
+        }
+        words.extend(strings(&element.opclass).pop().filter(|class| !DEFAULT.contains(&class.as_str())));
+        let descends = element.ordering() == SortByDir::SortbyDesc;
+        if descends {
+            words.push("DESC".to_owned());
+        }
+        match element.nulls_ordering() {
+            SortByNulls::SortbyNullsFirst if !descends => words.push("NULLS FIRST".to_owned()),
+            SortByNulls::SortbyNullsLast if descends => words.push("NULLS LAST".to_owned()),
+            _ => {}
+        }
+        Some(words.join(" "))
+    };
+    let orders: Vec<String> = create.index_params.iter().filter_map(order).collect();
+    if orders.iter().all(String::is_empty) { Vec::new() } else { orders }
 }

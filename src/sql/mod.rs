@@ -10,6 +10,7 @@ mod parallel;
 mod parse;
 mod position;
 mod quote;
+pub(crate) mod secrets;
 mod transaction;
 mod walk;
 

@@ -272,3 +272,41 @@ fn no_password_is_shown_beside_a_shadow() {
     drop(database);
     admin().batch_execute(&format!("DROP ROLE \"{user}\"")).unwrap();
 }
+
+/// What a migration file gives away is said to be there, and shown nowhere: in no excerpt, and in no SQL that
+/// is made of the statement.
+#[test]
+fn no_format_of_a_check_repeats_a_secret_of_a_file() {
+    let key = "sb_secret_abcDEF1234567890abcDEF12";
+    let cases = [
+        format!("create index sb_i on public.t ((note || '{key}'));"),
+        format!("alter table public.t add column k text default '{key}' not null check (k <> '{key}');"),
+        format!("alter table public.t add constraint c check (note <> '{key}');"),
+        format!("create policy p on public.t for all using (note = '{key}' and auth.uid() is not null);"),
+        format!("update public.t set note = 'x' where note = '{key}';"),
+        format!("create materialized view public.mv as select id, '{key}' as k from public.t;"),
+        format!("-- lockkeeper: ignore nonsense {key}\nselect 1;"),
+        format!("select 1;\n\\set k {key}\n"),
+        "create role x superuser login password 'sb_secret_abcDEF1234567890abcDEF12';".into(),
+        format!("alter role x password '{key}' bogus syntax here;"),
+        format!("alter role x password '{key} valid until"),
+        format!("select vault.create_secret('{key}', 'n'), (select;"),
+        format!("create index concurrently i on public.t ((note = 'postgres://bob:{key}@db/x'));"),
+    ];
+    for sql in cases {
+        let project = Project::new();
+        project.write("supabase/config.toml", "");
+        project.write(
+            "supabase/migrations/20240101000000_base.sql",
+            "create table public.t (id bigint primary key, note text);\nalter table public.t enable row level security;\n",
+        );
+        let path = "supabase/migrations/20260101000000_new.sql";
+        project.write(path, &sql);
+        for format in ["json", "text", "sarif", "github", "markdown", "html"] {
+            let line = ["check", "--shadow", "off", "--fail-on", "never", "--format", format, path];
+            let ran = project.run(&line);
+            let said = ran.stdout + &ran.stderr;
+            assert!(said.len() > 20 && !said.contains("abcDEF1234567890"), "{format}: {sql}\n{said}");
+        }
+    }
+}

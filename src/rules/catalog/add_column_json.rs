@@ -60,7 +60,11 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
             let Some(range) = create.relation.as_ref().filter(|range| range.relpersistence != "t") else {
                 return;
             };
-            let table = context.catalog.place(&crate::sql::ast::Name::of(range), context.session).to_string();
+            let table = context.catalog.place(&crate::sql::ast::Name::of(range), context.session);
+            if create.if_not_exists && context.relation(&table).is_some() {
+                return;
+            }
+            let table = table.to_string();
             for element in &create.table_elts {
                 if let Some(NodeEnum::ColumnDef(def)) = &element.node {
                     judge(table.clone(), &def.colname, def);
@@ -78,7 +82,11 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
                 else {
                     continue;
                 };
+                let known = |name: &str| {
+                    context.relation(table).is_some_and(|relation| relation.column(name).is_some())
+                };
                 match kind {
+                    AlterTableType::AtAddColumn if command.missing_ok && known(&def.colname) => {}
                     AlterTableType::AtAddColumn => judge(table.to_string(), &def.colname, def),
                     AlterTableType::AtAlterColumnType => judge(table.to_string(), &command.name, def),
                     _ => {}

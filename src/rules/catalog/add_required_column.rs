@@ -81,6 +81,6 @@ fn route(table: &QName, column: &ColumnDef) -> String {
         "ALTER TABLE {table} ADD COLUMN {name} {ty};\n-- release code that writes it, backfill in batches; next \
          file:\nALTER TABLE {table} ADD CONSTRAINT {proof} CHECK ({name} IS NOT NULL) NOT VALID;\n-- next file:\nALTER \
          TABLE {table} VALIDATE CONSTRAINT {proof};\n-- next file:\nALTER TABLE {table} ALTER COLUMN {name} SET NOT \
-         NULL, DROP CONSTRAINT {proof};"
+         NULL;\nALTER TABLE {table} DROP CONSTRAINT {proof};"
     )
 }

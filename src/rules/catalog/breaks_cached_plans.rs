@@ -3,7 +3,7 @@
 use crate::{
     finding::{Category, Severity},
     rules::{Check, Context, Rule, Sink},
-    sql::ast::AlterTableType,
+    sql::ast::{AlterTableCmd, AlterTableType, NodeEnum},
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -28,8 +28,16 @@ pub(super) static RULE: Rule = Rule {
 fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     use AlterTableType as T;
     let Some((table, commands)) = context.alter_table() else { return };
+    let is_there = |command: &AlterTableCmd| {
+        let name = match command.def.as_ref().and_then(|def| def.node.as_ref()) {
+            Some(NodeEnum::ColumnDef(def)) => &def.colname,
+            _ => return false,
+        };
+        context.relation(table).is_some_and(|relation| relation.column(name).is_some())
+    };
     let shape = commands
         .iter()
+        .filter(|command| !(command.missing_ok && command.subtype() == T::AtAddColumn && is_there(command)))
         .any(|command| matches!(command.subtype(), T::AtAddColumn | T::AtDropColumn | T::AtAlterColumnType));
     if shape && context.is_live(table) {
         sink.report(format!("prepared `SELECT *` from `{table}` fails until its session reconnects"))

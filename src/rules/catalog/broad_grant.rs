@@ -124,7 +124,10 @@ fn verb_by_verb(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
                 .on(&table);
             if !signed_in.is_empty() {
                 let verbs = signed_in.join(", ");
-                report.suggest(format!("GRANT {verbs} ON {} TO authenticated;", table.sql()));
+                report.suggest(format!(
+                    "-- to those who have signed in, where they need it:\nGRANT {verbs} ON {} TO authenticated;",
+                    table.sql()
+                ));
             }
         }
     }

@@ -45,6 +45,8 @@ pub(super) static RULE: Rule = Rule {
         "delete from orders where status = 'gone';",
         "insert into archive select id, status from orders where status = 'done';",
         "with old as (select id, status from orders) insert into archive select id, status from old;",
+        "update public.orders o set status = 'x' from public.archive a where a.id = 5 and o.status = a.status;",
+        "delete from public.orders using public.archive where archive.id = 5 and orders.status = archive.status;",
         "merge into public.orders o using archive a on a.id = o.id when matched then update set status = a.status;",
     ],
     good: &[
@@ -58,6 +60,7 @@ pub(super) static RULE: Rule = Rule {
         "with a as (insert into public.archive values (1, 'a') returning id) insert into public.orders (id) select id from a;",
         "create table app.seats (room int, place int, primary key (room, place));\n-- next file\ndelete from app.seats where (room, place) = (1, 2);",
         "delete from public.orders where false;",
+        "delete from public.orders where 1 = 0 and status = 'x';",
         "update public.orders o set status = v.s from (values (1, 'a'), (2, 'b')) as v (id, s) where o.id = v.id;",
         "insert into public.orders values (1, 'a'), (2, 'b');",
         "insert into public.orders (id) select g from generate_series(1, 3) g;",
@@ -65,6 +68,8 @@ pub(super) static RULE: Rule = Rule {
         "-- lockkeeper: transaction off\nupdate public.orders set status = 'new' where id in (select id from public.orders where status is null order by id limit 500);",
         "-- lockkeeper: transaction off\ndo $$ declare n int; begin loop update public.orders set status = 'new' where id in (select id from public.orders where status is null limit 500); get diagnostics n = row_count; exit when n = 0; commit; end loop; end $$;",
         "-- lockkeeper: transaction off\ndo $$ declare r record; begin for r in select id from public.orders where status is null loop update public.orders set status = 'new' where id = r.id; commit; end loop; end $$;",
+        "-- lockkeeper: transaction off\ndo $$ declare n bigint := 0; begin while n < 100000 loop update public.orders set status = 'new' where id > n and id <= n + 1000 and status is null; n := n + 1000; commit; end loop; end $$;",
+        "-- lockkeeper: transaction off\ndo $$ begin for i in 0..99 loop insert into public.archive select id, status from public.orders where id between i * 1000 and i * 1000 + 999; commit; end loop; end $$;",
         "-- lockkeeper: backfill table=public.orders key=id batch=1000\nupdate public.orders set status = 'new' where status is null;",
     ],
     checks: &[Check::Statement(check)],
@@ -81,7 +86,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     let found = changes.len();
     for change in changes {
         let table = context.resolve(change.target);
-        if context.is_live(&table) && is_bulk(&change, context) && !is_batch(&change, &table, context) {
+        if context.precedes(&table) && is_bulk(&change, context) && !is_batch(&change, &table, context) {
             let message = if change.verb == "inserts into" {
                 format!(
                     "copies many rows into `{table}` in one transaction, which stays open, with every lock it holds, until \
@@ -127,7 +132,10 @@ fn is_batch(change: &Dml<'_>, table: &QName, context: &Context<'_>) -> bool {
     match context.unit.nesting {
         Nesting::Top => limited,
         Nesting::Body { .. } => {
-            (limited || dml::changes_by_record(change, table, context)) && commits(context)
+            let bounded = limited
+                || dml::changes_by_record(change, table, context)
+                || dml::changes_by_range(change, table, context);
+            bounded && commits(context)
         }
     }
 }

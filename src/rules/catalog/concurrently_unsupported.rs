@@ -3,7 +3,7 @@
 use crate::{
     finding::{Category, Severity},
     rules::{Check, Context, Rule, Sink, catalog::forbidden_in_transaction, common, edits},
-    schema::{QName, Relation, RelationKind},
+    schema::{ConstraintKind, QName, Relation, RelationKind},
     sql::ast::{
         self, AlterTableType, DropBehavior, Name, NodeEnum, ObjectType, PartitionCmd, ReindexObjectType,
     },
@@ -129,6 +129,21 @@ fn refused(context: &Context<'_>) -> Option<Refusal> {
         {
             let why = "rebuilds the system catalogs' indexes concurrently, which Postgres refuses (0A000)";
             Some((None, why.into(), Instead::None))
+        }
+        NodeEnum::ReindexStmt(reindex)
+            if reindex.kind() == ReindexObjectType::ReindexObjectIndex
+                && ast::option_on(&reindex.params, "concurrently") == Some(true) =>
+        {
+            let (table, index) = common::find_index(context, &Name::of(reindex.relation.as_ref()?))?;
+            let constraint = table.constraint(index.constraint.as_ref()?)?;
+            matches!(constraint.kind, ConstraintKind::Exclusion).then(|| {
+                let why = format!(
+                    "rebuilds index `{}` of an exclusion constraint concurrently, which Postgres refuses (0A000)",
+                    index.name
+                );
+                let plain = format!("REINDEX INDEX {};", index.name.sql());
+                (Some(table.name.clone()), why, Instead::Sql(plain))
+            })
         }
         NodeEnum::RefreshMatViewStmt(refresh) if refresh.concurrent => {
             let view = context.resolve(refresh.relation.as_ref()?);

@@ -55,7 +55,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
             continue;
         }
         let table = context.resolve(change.target);
-        if context.is_live(&table) && change.condition.is_none_or(always_true) {
+        if context.precedes(&table) && change.condition.is_none_or(always_true) {
             let verb = change.verb;
             sink.report(format!(
                 "{verb} every row of `{table}` in one transaction; each row stays locked until it commits"

@@ -7,7 +7,7 @@ use crate::{
     schema::{Constraint, ConstraintKind, Index, QName, Relation, columns_in, proves_not_null},
     sql::{
         self,
-        ast::{self, AlterTableCmd, AlterTableType, ConstrType, NodeEnum, ObjectType},
+        ast::{self, AExprKind, AlterTableCmd, AlterTableType, ConstrType, Node, NodeEnum, ObjectType},
     },
 };
 
@@ -287,6 +287,7 @@ fn is_spent_helper(
     };
     if let [column] = columns.iter().collect::<Vec<_>>()[..]
         && proves_not_null(expression, column)
+        && says_no_more(expression)
         && not_null(column)
         && context.direction == Direction::Up
     {
@@ -296,4 +297,16 @@ fn is_spent_helper(
     parent
         .and_then(|parent| parent.partitioning.as_ref())
         .is_some_and(|partitioning| columns.iter().all(|column| partitioning.columns.contains(column)))
+}
+
+/// Whether a condition that proves NOT NULL is a test for NULL and nothing else.
+fn says_no_more(expression: &Node) -> bool {
+    match &expression.node {
+        Some(NodeEnum::NullTest(_) | NodeEnum::BooleanTest(_)) => true,
+        Some(NodeEnum::BoolExpr(logic)) => logic.args.iter().all(says_no_more),
+        Some(NodeEnum::AExpr(distinct)) => {
+            matches!(distinct.kind(), AExprKind::AexprDistinct | AExprKind::AexprNotDistinct)
+        }
+        _ => false,
+    }
 }

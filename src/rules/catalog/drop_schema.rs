@@ -3,7 +3,7 @@
 use crate::{
     finding::{Category, Direction, Severity},
     rules::{Check, Context, Rule, Sink},
-    sql::ast::{self, NodeEnum, ObjectType},
+    sql::ast::{self, DropBehavior, NodeEnum, ObjectType},
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -24,9 +24,18 @@ pub(super) static RULE: Rule = Rule {
         "pgm:PGM205",
         "pgr:unsafe/drop-schema",
     ],
-    given: "create schema billing;",
-    bad: &["drop schema billing;", "DROP SCHEMA IF EXISTS billing;"],
-    good: &["create schema scratch;\ndrop schema scratch;"],
+    given: "create schema billing;
+            create table app.invoices (id int);",
+    bad: &[
+        "drop schema billing;",
+        "DROP SCHEMA IF EXISTS billing;",
+        "create schema attic;\nalter table app.invoices set schema attic;\ndrop schema attic cascade;",
+    ],
+    good: &[
+        "create schema scratch;\ndrop schema scratch;",
+        "create schema scratch;\ncreate table scratch.t (id int);\ndrop schema scratch cascade;",
+    ],
+    also: &["rename-table"],
     checks: &[Check::Statement(check)],
     ..Rule::BLANK
 };
@@ -40,13 +49,24 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         let catalog = context.catalog;
         let known = catalog.schemas.get(&name.name);
         let no_op = drop.missing_ok && catalog.has_history && !catalog.blind && known.is_none();
-        if no_op || known.is_some_and(Option::is_some) {
+        // What was there before may have been moved into a schema that is new.
+        let moved = || {
+            catalog
+                .relations
+                .values()
+                .find(|relation| relation.name.schema == name.name && relation.born.is_none())
+        };
+        let new = known.is_some_and(Option::is_some);
+        let moved = moved().filter(|_| new && drop.behavior() == DropBehavior::DropCascade);
+        if no_op || (new && moved.is_none()) {
             continue;
         }
-        let report = sink.report(format!(
-            "drops schema `{}`; what is in it, and every query that names it, goes with it",
-            name.name
-        ));
+        let what = match moved {
+            Some(relation) => format!("drops schema `{}` with `{}`", name.name, relation.name),
+            None => format!("drops schema `{}`", name.name),
+        };
+        let report =
+            sink.report(format!("{what}; what is in it, and every query that names it, goes with it"));
         let report = report.object(&name.name);
         if context.direction == Direction::Down {
             report.severity(Severity::Warning);

@@ -23,7 +23,8 @@ pub(super) static RULE: Rule = Rule {
     given: "create table public.orders (id bigint primary key);
             alter table public.orders enable row level security;",
     bad: &["drop table public.orders;", "DROP TABLE IF EXISTS orders;"],
-    good: &["create table app.scratch (id bigint primary key);\ndrop table app.scratch;"],
+    good: &[
+        "create table app.helper (id bigint primary key);\ninsert into app.helper select generate_series(1, 100);\n-- next file\ndrop table app.helper;","create table app.scratch (id bigint primary key);\ndrop table app.scratch;"],
     checks: &[Check::Statement(check)],
     ..Rule::BLANK
 };
@@ -38,7 +39,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         let born_here = context.relation(&table).is_some_and(|relation| relation.born.is_some());
         // A DOWN that drops what its UP created is `down-destroys-new-data`'s to say.
         let undoes = context.direction == Direction::Down && born_here;
-        if !context.is_live(&table) || undoes {
+        if !context.precedes(&table) || undoes {
             continue;
         }
         let message = format!("drops table `{table}` with all its rows; code that still reads it fails");

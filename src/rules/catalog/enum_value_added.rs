@@ -3,6 +3,7 @@
 use crate::{
     finding::{Category, Severity},
     rules::{Check, Context, Rule, Sink},
+    schema::TypeKind,
     sql::ast::{self, Name, NodeEnum},
 };
 
@@ -29,6 +30,14 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     else {
         return;
     };
+    let there = alter.skip_if_new_val_exists
+        && context.catalog.types.values().any(|ty| {
+            let same = ty.name.name == name.name;
+            same && matches!(&ty.kind, TypeKind::Enum { labels } if labels.iter().any(|(label, _)| *label == alter.new_val))
+        });
+    if there {
+        return;
+    }
     let born_here = context.catalog.types.values().any(|ty| ty.name.name == name.name && ty.born.is_some());
     if !born_here {
         sink.report(format!("readers of enum `{name}` will meet the label '{}'", alter.new_val))

@@ -4,6 +4,7 @@ use crate::{
     finding::{Category, Severity},
     lock::LockMode,
     rules::{Check, Context, Rule, Sink},
+    schema::Nesting,
     sql::ast::NodeEnum,
 };
 
@@ -38,7 +39,8 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     for node in &lock.relations {
         let Some(NodeEnum::RangeVar(range)) = &node.node else { continue };
         let table = context.resolve(range);
-        if !context.in_transaction() {
+        // A block is a transaction of its own.
+        if !context.in_transaction() && context.unit.nesting == Nesting::Top {
             sink.report(format!("LOCK TABLE `{table}` fails outside a transaction (25P01)"))
                 .on(&table)
                 .lock(mode)

@@ -268,6 +268,16 @@ fn is_harmless(predicate: &Node, columns: &[String]) -> bool {
             test.nulltesttype() == NullTestType::IsNotNull
                 && columns_in(predicate).iter().all(|column| columns.contains(column))
         }
+        // `NOT (fk_col IS NULL)` is the same.
+        Some(NodeEnum::BoolExpr(not)) if not.boolop() == crate::sql::ast::BoolExprType::NotExpr => {
+            not.args.iter().all(|arg| match &arg.node {
+                Some(NodeEnum::NullTest(test)) => {
+                    test.nulltesttype() == NullTestType::IsNull
+                        && columns_in(predicate).iter().all(|column| columns.contains(column))
+                }
+                _ => false,
+            })
+        }
         Some(NodeEnum::BoolExpr(expression)) => {
             expression.boolop() == crate::sql::ast::BoolExprType::AndExpr
                 && expression.args.iter().all(|arg| is_harmless(arg, columns))

@@ -78,6 +78,9 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
                 sink.report(format!("inserts into `{table}` that omit `{}` fail from now on", command.name))
                     .object(object);
             }
+            // ALWAYS already.
+            AlterTableType::AtSetIdentity
+                if always && column.is_some_and(|column| column.identity == Some('a')) => {}
             AlterTableType::AtAddIdentity | AlterTableType::AtSetIdentity if always => {
                 sink.report(format!(
                     "inserts into `{table}` that give `{}` a value fail from now on (428C9)",

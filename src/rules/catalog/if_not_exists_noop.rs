@@ -33,12 +33,15 @@ pub(super) static RULE: Rule = Rule {
         "alter table app.orders add column if not exists note text unique;",
         "alter table app.orders add column if not exists kind int default 1;",
         "create index if not exists orders_note on app.orders using hash (note);",
+        "create index if not exists orders_note on app.orders (note desc);",
+        "create index if not exists orders_note on app.orders (note text_pattern_ops);",
         "create table if not exists app.orders (id bigint primary key, note text, kind int references app.kinds (id));",
     ],
     good: &[
         "create table if not exists app.orders (id bigint primary key, note text, kind integer);",
         "alter table app.orders add column if not exists note text;",
         "create index if not exists orders_note on app.orders (note);",
+        "create index if not exists orders_note on app.orders (note text_ops asc nulls last);",
         "create table if not exists app.fresh (id bigint primary key);",
     ],
     also: &["index-not-concurrent"],
@@ -80,6 +83,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
                 .collect();
             let differs = other.name != table
                 || columns != there
+                || index.sorted != ast::sort_orders(create)
                 || index.unique != create.unique
                 || index.method != create.access_method
                 || index.included != ast::included(create)

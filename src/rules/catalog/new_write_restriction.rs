@@ -120,9 +120,18 @@ fn required_columns(constraint: &ast::Constraint) -> Vec<String> {
 fn unknown_to_writers(column: &str, table: &QName, context: &Context<'_>) -> bool {
     context.relation(table).and_then(|relation| relation.column(column)).is_some_and(|column| {
         column.born.is_some()
-            && column.default.is_none()
+            && column.default.as_deref().is_none_or(is_null)
             && column.identity.is_none()
             && !column.serial
             && column.generated.is_none()
     })
+}
+
+/// `DEFAULT NULL` fills nothing.
+fn is_null(node: &ast::Node) -> bool {
+    match &node.node {
+        Some(NodeEnum::AConst(constant)) => constant.isnull,
+        Some(NodeEnum::TypeCast(cast)) => cast.arg.as_deref().is_some_and(is_null),
+        _ => false,
+    }
 }

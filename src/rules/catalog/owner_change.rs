@@ -20,7 +20,12 @@ pub(super) static RULE: Rule = Rule {
     peers: &["sq:ban-revoke"],
     given: "create table app.orders (id bigint primary key);
             create function app.admin() returns int language sql security definer set search_path = '' as 'select 1';",
-    bad: &["alter table app.orders owner to postgres;", "reassign owned by authenticated to postgres;"],
+    bad: &[
+        "alter table app.orders owner to postgres;",
+        "reassign owned by authenticated to postgres;",
+        "create role app_ops nologin bypassrls;\nalter table app.orders owner to app_ops;",
+    ],
+    also: &["role-attribute-change"],
     good: &["create table app.t (id bigint primary key);\nalter table app.t owner to postgres;"],
     checks: &[Check::Statement(check)],
     ..Rule::BLANK
@@ -43,6 +48,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
                         view_runs_as_owner && !is_the_migrator(context, command.newowner.as_ref()),
                         Some(LockMode::AccessExclusive),
                         sink,
+                        context,
                     );
                 }
             }
@@ -61,11 +67,14 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
                 routines.is_some_and(|routines| routines.iter().any(|routine| routine.security_definer));
             if is_routine && !born_here {
                 let widens = definer && !is_the_migrator(context, alter.newowner.as_ref());
-                say(&place, alter.newowner.as_ref(), widens, None, sink);
+                say(&place, alter.newowner.as_ref(), widens, None, sink, context);
             }
         }
-        NodeEnum::ReassignOwnedStmt(_) => {
-            sink.report("gives everything that a role owns to another");
+        NodeEnum::ReassignOwnedStmt(reassign) => {
+            let report = sink.report("gives everything that a role owns to another");
+            if is_unbound(context, reassign.newrole.as_ref()) {
+                report.severity(Severity::Warning).help(UNBOUND);
+            }
         }
         _ => {}
     }
@@ -77,17 +86,27 @@ fn is_the_migrator(context: &Context<'_>, owner: Option<&RoleSpec>) -> bool {
     context.on_supabase() && owner.is_some_and(|owner| owner.rolename == "postgres")
 }
 
+const UNBOUND: &str = "No policy binds that role: whoever can become it reads and writes every row.";
+
+fn is_unbound(context: &Context<'_>, owner: Option<&RoleSpec>) -> bool {
+    owner.is_some_and(|owner| context.catalog.unbound_roles.contains(&owner.rolename))
+}
+
 fn say(
     object: &QName,
     owner: Option<&RoleSpec>,
     runs_as_owner: bool,
     lock: Option<LockMode>,
     sink: &mut Sink<'_>,
+    context: &Context<'_>,
 ) {
+    let unbound = is_unbound(context, owner);
     let owner =
         owner.map(|owner| owner.rolename.as_str()).filter(|name| !name.is_empty()).unwrap_or("another role");
     let report = sink.report(format!("`{object}` belongs to `{owner}` from now on")).on(object).lock(lock);
     if runs_as_owner {
         report.severity(Severity::Warning).help("It runs with its owner's rights: make sure that the new owner may do no more than its callers should.");
+    } else if unbound {
+        report.severity(Severity::Warning).help(UNBOUND);
     }
 }

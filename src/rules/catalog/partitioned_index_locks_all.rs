@@ -47,7 +47,10 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     if index.concurrent || !range.inh || !common::is_kind(context, &table, RelationKind::PartitionedTable) {
         return;
     }
-    if !context.is_live(&table) || common::index_is_there(context, index, &table) {
+    // A live table may be a partition of a new one.
+    let waits = context.is_live(&table)
+        || context.catalog.partitions(&table).iter().any(|partition| context.is_live(&partition.name));
+    if !waits || common::index_is_there(context, index, &table) {
         return;
     }
     let partitions: Vec<QName> =

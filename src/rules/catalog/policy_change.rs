@@ -41,6 +41,8 @@ pub(super) static RULE: Rule = Rule {
         "alter policy docs_read on public.docs to anon;",
         "drop policy docs_read on public.docs;",
         "drop policy docs_guard on public.docs;",
+        "alter policy docs_guard on public.docs rename to guard;\ndrop policy guard on public.docs;",
+        "drop policy docs_guard on public.docs;\n-- next file\ncreate policy docs_guard on public.docs as restrictive for all to authenticated using (team > 1);",
         "drop policy docs_guard on public.docs;\ncreate policy docs_guard on public.docs for all to authenticated using (team > 0);",
     ],
     good: &[
@@ -68,6 +70,20 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
                 access::say(context, sink, changed.unit.at, message)
                     .object(changed.object())
                     .severity(Severity::Warning);
+                continue;
+            }
+            (Some(before), _) if policy.born.is_some() && !before.permissive => {
+                let dropped = access::last_drop_of_policy(context, changed.table, Some(&policy.name), true);
+                if let Some(at) = dropped.filter(|at| at.transaction < changed.unit.at.transaction) {
+                    let message = format!(
+                        "{} is gone until a later transaction makes it again: until then {roles} reach all rows that \
+                         the other policies let through",
+                        changed.called()
+                    );
+                    access::say(context, sink, at, message)
+                        .object(changed.object())
+                        .severity(Severity::Warning);
+                }
                 continue;
             }
             // Dropped and made again: a replacement, as `create or replace` would be.

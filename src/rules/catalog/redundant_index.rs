@@ -35,6 +35,7 @@ pub(super) static RULE: Rule = Rule {
     good: &[
         "create table app.t (id bigint primary key, a int, b int);\ncreate index t_a_b on app.t (a, b);\ncreate index t_b on app.t (b);",
         "create table app.t (id bigint primary key, a int);\ncreate index t_id_a on app.t (id, a);",
+        "create table app.t (id bigint primary key, a text);\ncreate index t_a_like on app.t (a text_pattern_ops);\ncreate index t_a on app.t (a);",
         "create table app.t (id bigint primary key, a int);\ncreate index t_a on app.t (a);\ncreate unique index t_a_one on app.t (a) where id > 0;",
     ],
     checks: &[Check::Statement(check)],
@@ -97,5 +98,5 @@ fn begins_with(index: &Index, column: Option<&String>) -> bool {
 }
 
 fn is_plain_btree(index: &Index) -> bool {
-    index.predicate.is_none() && index.method == "btree" && index.valid
+    index.predicate.is_none() && index.sorted.is_empty() && index.method == "btree" && index.valid
 }

@@ -2,8 +2,12 @@
 
 use crate::{
     finding::{Category, Severity},
-    rules::{ChangeContext, Check, Rule, Sink},
-    sql,
+    rules::{ChangeContext, Check, Rule, Sink, context::subcommands},
+    schema::{Column, Relation, Unit},
+    sql::{
+        self,
+        ast::{AlterTableType, NodeEnum},
+    },
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -18,6 +22,7 @@ pub(super) static RULE: Rule = Rule {
     bad: &[
         "create table app.t (id bigint primary key, f regproc);",
         "create table app.t (id bigint primary key);\nalter table app.t add column c regconfig;",
+        "create table app.t (id bigint primary key, c text);\n-- next file\nalter table app.t alter column c type regconfig using c::regconfig;",
     ],
     good: &["create table app.t (id bigint primary key, a regclass, b regtype, c regrole);"],
     checks: &[Check::Change(check)],
@@ -38,11 +43,9 @@ const REFUSED: [&str; 8] = [
 
 fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
     for relation in context.after.relations.values().filter(|relation| !relation.temporary) {
-        for column in &relation.columns {
-            if !REFUSED.contains(&column.ty.name.as_str()) {
-                continue;
-            }
-            if let Some(unit) = column.born.or(relation.born).and_then(|at| context.unit(at)) {
+        for column in relation.columns.iter().filter(|column| REFUSED.contains(&column.ty.name.as_str())) {
+            let made = column.born.or(relation.born).and_then(|at| context.unit(at));
+            if let Some(unit) = made.or_else(|| retyped(context, relation, column)) {
                 sink.report_at(
                     unit.at,
                     unit.span.clone(),
@@ -60,4 +63,22 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             }
         }
     }
+}
+
+/// The statement of the change that gave an older column its type.
+fn retyped<'a>(
+    context: &ChangeContext<'a>,
+    relation: &Relation,
+    column: &Column,
+) -> Option<&'a Unit> {
+    let changes = |unit: &&Unit| match &unit.node {
+        NodeEnum::AlterTableStmt(alter) => {
+            alter.relation.as_ref().is_some_and(|range| range.relname == relation.name.name)
+                && subcommands(alter).iter().any(|command| {
+                    command.subtype() == AlterTableType::AtAlterColumnType && command.name == column.name
+                })
+        }
+        _ => false,
+    };
+    context.units.iter().rev().map(|unit| &**unit).find(changes)
 }

@@ -4,10 +4,10 @@ use crate::{
     finding::{Category, Severity},
     lock::LockMode,
     rules::{ChangeContext, Check, Rule, Sink, names},
-    schema::{Session, Transaction},
+    schema::{QName, Session, Transaction},
     sql::{
         self,
-        ast::{NodeEnum, ObjectType},
+        ast::{ConstrType, Node, NodeEnum, ObjectType, RangeVar, RenameStmt, ViewStmt, strings},
     },
 };
 
@@ -38,8 +38,11 @@ pub(super) static RULE: Rule = Rule {
     bad: &[
         "alter table public.orders rename column note to remark;",
         "ALTER TABLE orders RENAME note TO remark;",
+        "alter table public.orders rename to orders_base;\nalter table public.orders_base rename column note to remark;\ncreate view public.orders with (security_invoker = on) as select * from public.orders_base;",
     ],
     good: &[
+        "alter table public.orders rename column note to remark;\nalter table public.orders rename to orders_base;\ncreate view public.orders with (security_invoker = on) as select id, remark as note from public.orders_base;",
+        "--: postgres.version = 18\nalter table public.orders rename column note to remark;\nalter table public.orders add column note text generated always as (remark) virtual;",
         "create table app.t (id bigint primary key, a int);\nalter table app.t rename column a to b;",
         "alter table public.orders add column a text;\nalter table public.orders rename column a to b;",
         "alter table public.orders rename to orders_base;\nalter table public.orders_base rename column note to remark;\ncreate view public.orders with (security_invoker = on) as select id, remark as note from public.orders_base;",
@@ -69,14 +72,11 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             matches!(&unit.node, NodeEnum::RenameStmt(other)
                 if other.rename_type() == ObjectType::ObjectTable && other.newname == table.name)
         });
-        let replaced_by_view = context.units_of(unit.at.file).iter().any(|other| {
-            unit.at.transaction == other.at.transaction && matches!(other.node, NodeEnum::ViewStmt(_))
-        });
         let column_born_here = context
             .before
             .relation(&table)
             .is_some_and(|relation| relation.columns_known && relation.column(&rename.subname).is_none());
-        if (born_here && !renamed_here) || column_born_here || (renamed_here && replaced_by_view) {
+        if (born_here && !renamed_here) || column_born_here || name_stays(index, &table, rename, context) {
             continue;
         }
         if added_here(earlier, &table, &rename.subname, context, &session) {
@@ -103,6 +103,70 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             ));
         }
     }
+}
+
+/// Whether the same transaction leaves the old name of the column: in a view that goes by the table's old
+/// name, or as a generated column.
+fn name_stays(index: usize, table: &QName, rename: &RenameStmt, context: &ChangeContext<'_>) -> bool {
+    let session = Session::new(Transaction::default());
+    let transaction = context.units[index].at.transaction;
+    let earlier = context.units[..index].iter().rev();
+    // What the table was called when the transaction began.
+    let mut old = table.clone();
+    for unit in earlier.take_while(|unit| unit.at.transaction == transaction) {
+        match &unit.node {
+            NodeEnum::RenameStmt(other)
+                if other.rename_type() == ObjectType::ObjectTable && other.newname == old.name =>
+            {
+                old.name.clone_from(&other.relation.as_ref().map_or(&old.name, |range| &range.relname).clone());
+            }
+            NodeEnum::AlterObjectSchemaStmt(other) if other.newschema == old.schema => {
+                if let Some(range) = other.relation.as_ref().filter(|range| range.relname == old.name) {
+                    old.schema = context.before.resolve_range(range, &session).schema;
+                }
+            }
+            _ => {}
+        }
+    }
+    let is_old = |range: &RangeVar| {
+        range.relname == old.name && (range.schemaname.is_empty() || range.schemaname == old.schema)
+    };
+    context.rest_of_transaction(index).iter().any(|unit| match &unit.node {
+        NodeEnum::ViewStmt(view) => {
+            view.view.as_ref().is_some_and(is_old) && gives(view, &rename.subname, &rename.newname)
+        }
+        NodeEnum::AlterTableStmt(alter) => alter.cmds.iter().any(|command| match &command.node {
+            Some(NodeEnum::AlterTableCmd(command)) => {
+                let def = command.def.as_ref().and_then(|def| def.node.as_ref());
+                matches!(def, Some(NodeEnum::ColumnDef(def)) if def.colname == rename.subname
+                    && def.constraints.iter().any(is_generated))
+            }
+            _ => false,
+        }),
+        _ => false,
+    })
+}
+
+fn is_generated(node: &Node) -> bool {
+    matches!(&node.node, Some(NodeEnum::Constraint(it)) if it.contype() == ConstrType::ConstrGenerated)
+}
+
+/// Whether a view has a column of the old name. `SELECT *` has the new one.
+fn gives(view: &ViewStmt, old: &str, new: &str) -> bool {
+    let named = |node: &Node| match node.node.as_ref() {
+        Some(NodeEnum::ResTarget(target)) if !target.name.is_empty() => target.name == old,
+        Some(NodeEnum::ResTarget(target)) => {
+            let value = target.val.as_ref().and_then(|value| value.node.as_ref());
+            matches!(value, Some(NodeEnum::ColumnRef(column)) if strings(&column.fields).last().is_some_and(|name| name == old))
+        }
+        _ => false,
+    };
+    let Some(NodeEnum::SelectStmt(select)) = view.query.as_ref().and_then(|query| query.node.as_ref()) else {
+        return false;
+    };
+    let aliases = strings(&view.aliases);
+    let listed = aliases.iter().any(|alias| alias == old) && !aliases.iter().any(|alias| alias == new);
+    listed || (aliases.is_empty() && select.target_list.iter().any(named))
 }
 
 /// Whether an earlier `ADD COLUMN` of the change made the column.

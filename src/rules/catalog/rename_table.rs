@@ -69,6 +69,10 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             .any(|(kind, made)| {
                 names::same_namespace(kind, ObjectType::ObjectTable) && names::same_name(&made, &old)
             });
+        let as_index = matches!(&unit.node, NodeEnum::RenameStmt(rename) if rename.rename_type() == ObjectType::ObjectIndex);
+        if as_index && context.before.relation(&table).is_none() {
+            continue;
+        }
         if born_here || name_stays || is_index(context, &old, &session) {
             continue;
         }
@@ -113,6 +117,8 @@ fn renamed(unit: &Unit) -> Option<(&RangeVar, To)> {
                 | ObjectType::ObjectView
                 | ObjectType::ObjectMatview
                 | ObjectType::ObjectForeignTable
+                // ALTER INDEX takes a table too.
+                | ObjectType::ObjectIndex
         )
     };
     match &unit.node {

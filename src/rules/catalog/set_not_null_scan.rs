@@ -66,7 +66,7 @@ pub(super) static RULE: Rule = Rule {
         "create table app.t (id bigint primary key, a int);\nalter table app.t alter column a set not null;",
         "alter table public.orders add column tier text not null default 'free';\nalter table public.orders alter column tier set not null;",
     ],
-    also: &["new-write-restriction", "slow-work-after-strong-lock"],
+    also: &["new-write-restriction", "slow-work-after-strong-lock", "drop-constraint"],
     checks: &[Check::Statement(check)],
     ..Rule::BLANK
 };

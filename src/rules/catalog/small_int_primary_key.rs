@@ -25,6 +25,7 @@ pub(super) static RULE: Rule = Rule {
         "create table app.t (id serial primary key);",
         "create table app.t (id int generated always as identity primary key, a text);",
         "create domain app.code as int;\ncreate table app.t (id app.code primary key);",
+        "create table app.t (id int generated always as identity, day date, primary key (id, day)) partition by range (day);",
         "create table app.t (id smallint not null);\nalter table app.t add primary key (id);",
     ],
     good: &[
@@ -43,9 +44,15 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
         if relation.temporary || relation.partition_of.is_some() {
             continue;
         }
-        // In a key of several columns the parts are foreign keys, whose type their parent decides.
-        let Some([name]) = relation.primary_key() else { continue };
-        let Some(column) = relation.column(name) else { continue };
+        // In a key of several columns the parts are foreign keys, whose type their parent decides; but not one
+        // that counts up.
+        let Some(key) = relation.primary_key() else { continue };
+        let counts = |name: &&String| {
+            key.len() == 1
+                || relation.column(name).is_some_and(|column| column.serial || column.identity.is_some())
+        };
+        let Some(column) = key.iter().find(counts).and_then(|name| relation.column(name)) else { continue };
+        let name = &column.name;
         let ty = context.after.base_type(&column.ty);
         if matches!(ty.name.as_str(), "int4" | "int2") && ty.array == 0 {
             sink.report_at(

@@ -56,6 +56,13 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             }
             _ => false,
         });
+        let not_null = |name: &String| relation.column(name).is_some_and(|column| column.not_null);
+        let unique = unique
+            || relation.indexes.iter().any(|index| {
+                let columns = index.plain_columns();
+                let whole = columns.len() == index.columns.len() && index.predicate.is_none();
+                index.unique && whole && columns.iter().all(not_null)
+            });
         let report = sink
             .report_at(unit.at, unit.span.clone(), format!("table `{}` has no primary key", relation.name))
             .on(&relation.name);

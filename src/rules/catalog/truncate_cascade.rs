@@ -4,6 +4,7 @@ use crate::{
     finding::{Category, Severity},
     lock::LockMode,
     rules::{Check, Context, Rule, Sink},
+    schema::QName,
     sql::ast::{DropBehavior, NodeEnum},
 };
 
@@ -22,7 +23,11 @@ pub(super) static RULE: Rule = Rule {
             alter table public.orders enable row level security;
             create table public.lines (id bigint primary key, order_id bigint references public.orders (id));
             alter table public.lines enable row level security;",
-    bad: &["truncate public.orders cascade;", "truncate table lines, orders cascade;"],
+    bad: &[
+        "truncate public.orders cascade;",
+        "truncate table lines, orders cascade;",
+        "create table app.plans (id bigint primary key);\nalter table public.orders add constraint orders_plan foreign key (id) references app.plans (id) not valid;\ntruncate app.plans cascade;",
+    ],
     good: &["create table app.scratch (id bigint primary key);\ntruncate app.scratch cascade;"],
     checks: &[Check::Statement(check)],
     ..Rule::BLANK
@@ -36,15 +41,13 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     for node in &truncate.relations {
         let Some(NodeEnum::RangeVar(range)) = &node.node else { continue };
         let table = context.resolve(range);
-        if !context.is_live(&table) {
+        let referencing: Vec<&QName> =
+            context.catalog.referencing(&table).into_iter().map(|(other, _)| &other.name).collect();
+        // A live table may point at one that is new.
+        if !context.is_live(&table) && !referencing.iter().any(|other| context.is_live(other)) {
             continue;
         }
-        let others: Vec<String> = context
-            .catalog
-            .referencing(&table)
-            .into_iter()
-            .map(|(other, _)| format!("`{}`", other.name))
-            .collect();
+        let others: Vec<String> = referencing.iter().map(|other| format!("`{other}`")).collect();
         let reach = match others.as_slice() {
             [] => "every table that references it".to_owned(),
             some => some.join(", "),

@@ -3,10 +3,10 @@
 use crate::{
     finding::{Category, Severity},
     rules::{Check, Context, Rule, Sink, names},
-    schema::{Grantee, QName, Relation, RelationKind},
+    schema::{Column, Grantee, QName, Relation, RelationKind},
     sql::{
         self,
-        ast::{self, Name, Node, NodeEnum, SelectStmt, ViewStmt},
+        ast::{self, Name, NodeEnum, ViewStmt},
     },
 };
 
@@ -26,6 +26,8 @@ pub(super) static RULE: Rule = Rule {
     refused: true,
     given: "create table app.people (id bigint primary key, name text, mail text);
             create view app.names as select id, name from app.people;
+            create view app.all_people as select *, 1 as one from app.people;
+            create function app.pair(out a int, out b int) language sql set search_path = '' as 'select 1, 2';
             create function app.plus(a int, b int) returns int language sql immutable set search_path = '' as 'select a + b';
             create function app.minus(a int, b int default 1) returns int language sql immutable set search_path = '' as 'select a - b';",
     bad: &[
@@ -33,10 +35,13 @@ pub(super) static RULE: Rule = Rule {
         "create or replace view app.names as select id from app.people;",
         "create or replace view app.names as select id, name as full_name from app.people;",
         "create or replace view app.names as select id, name::varchar(10) as name from app.people;",
+        "alter table app.people add column nick text;\ncreate or replace view app.all_people as select *, 1 as one from app.people;",
+        "create or replace function app.pair(out a int, out c int) language sql set search_path = '' as 'select 1, 2';",
         "create or replace function app.minus(a int, b int) returns int language sql immutable set search_path = '' as 'select a - b';",
     ],
     good: &[
         "create or replace view app.names as select id, name, mail from app.people;",
+        "create or replace view app.all_people as select *, 1 as one from app.people;",
         "create or replace function app.plus(a int, b int) returns int language sql immutable set search_path = '' as 'select b + a';",
         "create view app.v as select 1 as one;\ndrop view app.v;\ncreate or replace view app.v as select 2 as two;",
     ],
@@ -52,19 +57,30 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
             let Some(old) = context.relation(&name).filter(|old| old.kind == RelationKind::View) else {
                 return;
             };
-            let before = old.query.as_deref().and_then(|query| columns(query, context));
-            let after = if view.aliases.is_empty() {
-                view.query.as_deref().and_then(|query| columns(query, context))
-            } else {
-                Some(ast::strings(&view.aliases))
+            let Some((mut after, true)) = view
+                .query
+                .as_ref()
+                .and_then(|query| query.node.as_ref())
+                .map(|query| context.catalog.columns_of(query, context.session))
+            else {
+                return;
             };
-            let (Some(before), Some(after)) = (before, after) else { return };
-            let change = before.iter().enumerate().find_map(|(at, column)| match after.get(at) {
+            for (column, alias) in after.iter_mut().zip(ast::strings(&view.aliases)) {
+                column.name = alias;
+            }
+            if !old.columns_known {
+                return;
+            }
+            let names = |columns: &[Column]| -> Vec<String> {
+                columns.iter().map(|column| column.name.clone()).collect()
+            };
+            let (before, now) = (names(&old.columns), names(&after));
+            let change = before.iter().enumerate().find_map(|(at, column)| match now.get(at) {
                 None => Some(format!("loses column `{column}`")),
                 Some(other) if other != column => Some(format!("has `{other}` where column `{column}` was")),
                 Some(_) => None,
             });
-            let change = change.or_else(|| retyped(old, view.query.as_deref()?, context));
+            let change = change.or_else(|| retyped(old, &after));
             if let Some(change) = change {
                 let report = sink
                     .report(format!("the new view `{name}` {change}; Postgres refuses that (42P16)"))
@@ -101,55 +117,12 @@ fn anew(view: &ViewStmt, old: &Relation) -> Option<String> {
 }
 
 /// A column of another type, where both types can be told.
-fn retyped(old: &Relation, query: &Node, context: &Context<'_>) -> Option<String> {
-    let (new, whole) = context.catalog.columns_of(query.node.as_ref()?, context.session);
-    if !whole || !old.columns_known {
-        return None;
-    }
-    old.columns.iter().zip(&new).find_map(|(before, after)| {
+fn retyped(old: &Relation, new: &[Column]) -> Option<String> {
+    old.columns.iter().zip(new).find_map(|(before, after)| {
         let known = !before.ty.is_unknown() && !after.ty.is_unknown();
         let same = before.ty.is_kin(&after.ty) && before.ty.modifiers == after.ty.modifiers;
         (known && !same).then(|| format!("makes column `{}` of {} {}", before.name, before.ty, after.ty))
     })
-}
-
-/// Names of a query's columns; `None` where they cannot be told.
-fn columns(query: &Node, context: &Context<'_>) -> Option<Vec<String>> {
-    let NodeEnum::SelectStmt(select) = query.node.as_ref()? else { return None };
-    let mut select: &SelectStmt = select;
-    while let Some(left) = &select.larg {
-        select = left;
-    }
-    let mut names = Vec::new();
-    for target in &select.target_list {
-        let NodeEnum::ResTarget(target) = target.node.as_ref()? else { return None };
-        if !target.name.is_empty() {
-            names.push(target.name.clone());
-            continue;
-        }
-        match target.val.as_ref()?.node.as_ref()? {
-            NodeEnum::ColumnRef(column) => match column.fields.last()?.node.as_ref()? {
-                NodeEnum::String(name) => names.push(name.sval.clone()),
-                NodeEnum::AStar(_) if select.from_clause.len() == 1 => {
-                    let NodeEnum::RangeVar(range) = select.from_clause[0].node.as_ref()? else { return None };
-                    let relation =
-                        context.relation(&context.catalog.resolve(&Name::of(range), context.session))?;
-                    if !relation.columns_known {
-                        return None;
-                    }
-                    names.extend(relation.columns.iter().map(|column| column.name.clone()));
-                }
-                _ => return None,
-            },
-            NodeEnum::FuncCall(call) => names.push(ast::strings(&call.funcname).pop()?),
-            NodeEnum::TypeCast(cast) => match cast.arg.as_ref()?.node.as_ref()? {
-                NodeEnum::ColumnRef(column) => names.push(ast::strings(&column.fields).pop()?),
-                _ => return None,
-            },
-            _ => return None,
-        }
-    }
-    Some(names)
 }
 
 /// A replaced function keeps its return type and the names of its arguments.
@@ -179,6 +152,8 @@ fn routine(create: &ast::CreateFunctionStmt, context: &Context<'_>, sink: &mut S
             format!("returns `{}` instead of `{}`", text(&new.returns), text(&old.returns))
         } else if let Some((before, after)) = renamed {
             format!("renames argument `{before}` to `{after}`")
+        } else if old.outputs != new.outputs {
+            "gives back other columns (OUT)".to_owned()
         } else if new.defaults < old.defaults {
             "takes defaults of its arguments away".to_owned()
         } else {

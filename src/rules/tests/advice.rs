@@ -76,7 +76,7 @@ fn a_grant_is_made_narrower() {
     );
     assert_eq!(
         narrow("grant update on public.docs to anon;"),
-        "GRANT UPDATE ON public.docs TO authenticated;"
+        "-- to those who have signed in, where they need it:\nGRANT UPDATE ON public.docs TO authenticated;"
     );
     assert_eq!(
         narrow("grant select on all tables in schema public to authenticated;"),

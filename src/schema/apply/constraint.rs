@@ -224,6 +224,7 @@ impl Change<'_> {
         Index {
             name: QName::new(relation.name.schema.clone(), name),
             unique,
+            sorted: Vec::new(),
             columns: columns.into_iter().map(IndexColumn::Column).collect(),
             included: ast::strings(&written.including),
             predicate: written.where_clause.clone(),

@@ -30,6 +30,7 @@ impl Change<'_> {
             name: QName::new(table.schema.clone(), name),
             unique: create.unique,
             columns,
+            sorted: ast::sort_orders(create),
             included: ast::included(create),
             predicate: create.where_clause.clone(),
             method: create.access_method.clone(),

@@ -29,7 +29,7 @@ use std::collections::BTreeMap;
 use super::{At, Catalog, Claim, Extension, Grantee, Nesting, QName, Relation, RelationKind, Session, Unit};
 use crate::sql::ast::{
     self, CreateExtensionStmt, CreateSchemaStmt, DefElem, Node, NodeEnum, ObjectType, RangeVar, RoleSpec,
-    RoleSpecType, a_const,
+    RoleSpecType, VariableSetStmt, a_const,
 };
 
 impl Catalog {
@@ -156,6 +156,19 @@ impl Change<'_> {
             NodeEnum::RenameStmt(rename) => self.rename(rename),
             NodeEnum::AlterObjectSchemaStmt(alter) => self.set_schema(alter),
             NodeEnum::AlterOwnerStmt(alter) => self.owner(alter),
+            NodeEnum::CreateRoleStmt(create) => self.role(&create.role, &create.options),
+            NodeEnum::AlterRoleStmt(alter) => {
+                if let Some(role) = alter.role.as_ref().and_then(|role| role_name(role, self.session)) {
+                    self.role(&role, &alter.options);
+                }
+            }
+            NodeEnum::TruncateStmt(truncate) => self.truncate(truncate),
+            NodeEnum::AlterDatabaseSetStmt(alter) => self.default_setting(alter.setstmt.as_ref()),
+            NodeEnum::AlterRoleSetStmt(alter)
+                if alter.role.as_ref().is_none_or(|role| role.rolename == "postgres") =>
+            {
+                self.default_setting(alter.setstmt.as_ref());
+            }
             NodeEnum::InsertStmt(_)
             | NodeEnum::UpdateStmt(_)
             | NodeEnum::MergeStmt(_)
@@ -190,6 +203,30 @@ impl Change<'_> {
         relation.grants = self.catalog.birth_grants(&relation.name, relation.kind);
         self.catalog.dropped.remove(&relation.name);
         self.catalog.relations.insert(relation.name.clone(), relation);
+    }
+
+    /// What holds in sessions to come.
+    fn default_setting(&mut self, set: Option<&VariableSetStmt>) {
+        if let Some(set) = set.filter(|set| set.name.eq_ignore_ascii_case("timezone"))
+            && let Some(value) = set.args.first().and_then(text_of)
+        {
+            self.catalog.timezone = value;
+        }
+    }
+
+    /// What a role may do in spite of policies.
+    fn role(&mut self, role: &str, options: &[Node]) {
+        for name in ["bypassrls", "superuser"] {
+            match ast::option_on(options, name) {
+                Some(true) => {
+                    self.catalog.unbound_roles.insert(role.to_owned());
+                }
+                Some(false) => {
+                    self.catalog.unbound_roles.remove(role);
+                }
+                None => {}
+            }
+        }
     }
 
     fn create_schema(&mut self, create: &CreateSchemaStmt) {

@@ -33,6 +33,9 @@ impl Change<'_> {
                         .for_each(|trigger| trigger.name.clone_from(&new));
                 }
             }
+            (O::ObjectIndex, Some(table)) if self.catalog.relations.contains_key(&table) => {
+                self.move_relation(&table, QName::new(table.schema.clone(), new));
+            }
             (O::ObjectIndex, _) => {
                 let Some(range) = &rename.relation else { return };
                 let index = self.catalog.resolve_index(&Name::of(range), self.session);

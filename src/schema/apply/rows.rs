@@ -2,7 +2,7 @@
 
 use super::Change;
 use crate::schema::{Touch, touched};
-use crate::sql::ast::{self, AExprKind, InsertStmt, Node, NodeEnum, UpdateStmt};
+use crate::sql::ast::{self, AExprKind, InsertStmt, Node, NodeEnum, TruncateStmt, UpdateStmt};
 
 impl Change<'_> {
     pub(super) fn rows(&mut self, node: &NodeEnum) {
@@ -31,6 +31,17 @@ impl Change<'_> {
 }
 
 impl Change<'_> {
+    /// A table born here is as good as new again.
+    pub(super) fn truncate(&mut self, truncate: &TruncateStmt) {
+        for node in &truncate.relations {
+            let Some(NodeEnum::RangeVar(range)) = &node.node else { continue };
+            let name = self.resolve(range);
+            if let Some(relation) = self.catalog.relations.get_mut(&name) {
+                relation.filled &= relation.born.is_none();
+            }
+        }
+    }
+
     /// `INSERT INTO storage.buckets (id, name, public) VALUES …`: which buckets are public.
     fn buckets(&mut self, insert: &InsertStmt) {
         let Some(table) = insert.relation.as_ref().map(|range| self.resolve(range)) else { return };

@@ -77,7 +77,13 @@ impl Claims<'_> {
             NodeEnum::CreateStmt(create) => self.create_table(create),
             NodeEnum::CreateTableAsStmt(create) => {
                 let (into, query) = (create.into.as_deref(), create.query.as_deref());
-                self.create_from_query(into.and_then(|into| into.rel.as_ref()), create.if_not_exists, query);
+                match into.is_some_and(|into| into.skip_data) {
+                    true => self.expressions([&create.query]),
+                    false => {
+                        let target = into.and_then(|into| into.rel.as_ref());
+                        self.create_from_query(target, create.if_not_exists, query);
+                    }
+                }
             }
             NodeEnum::IndexStmt(create) => self.create_index(create),
             NodeEnum::ViewStmt(create) => self.create_view(create),
