@@ -5,7 +5,7 @@
 
 use crate::{
     rules::{Context, common},
-    schema::{QName, Relation, columns_in},
+    schema::{QName, Relation},
     sql::{
         ast::{
             self, AlterTableCmd, AlterTableType as T, Name, Node, NodeEnum, NodeRef, ObjectType, SelectStmt,
@@ -62,7 +62,7 @@ fn of_table(context: &Context<'_>, alias: &str) -> Vec<String> {
             };
             let added: Vec<&str> =
                 commands().filter_map(common::added_column).map(|column| column.colname.as_str()).collect();
-            let mut named: Vec<String> = commands().flat_map(altered).collect();
+            let mut named: Vec<String> = commands().flat_map(|command| altered(command, alias)).collect();
             named.retain(|name| !added.contains(&name.as_str()));
             named
         }
@@ -99,7 +99,7 @@ fn of_table(context: &Context<'_>, alias: &str) -> Vec<String> {
 }
 
 /// The columns that a subcommand of ALTER TABLE needs to find.
-fn altered(command: &AlterTableCmd) -> Vec<String> {
+fn altered(command: &AlterTableCmd, alias: &str) -> Vec<String> {
     let ours = match command.subtype() {
         T::AtColumnDefault
         | T::AtSetNotNull
@@ -122,7 +122,7 @@ fn altered(command: &AlterTableCmd) -> Vec<String> {
     let Some(constraint) = common::constraint(command) else { return Vec::new() };
     let mut named = ast::strings(&constraint.keys);
     named.extend(ast::strings(&constraint.fk_attrs));
-    named.extend(constraint.raw_expr.as_deref().map(columns_in).unwrap_or_default());
+    named.extend(own_columns(constraint.raw_expr.as_deref(), alias));
     named
 }
 

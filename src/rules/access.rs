@@ -3,8 +3,6 @@
 //!
 //! Nothing here reports; nothing here knows a rule.
 
-use std::sync::Arc;
-
 use super::{ChangeContext, Sink, names, sink::Report, tautology};
 use crate::{
     schema::{At, Grant, Grantee, Policy, QName, Relation, RelationKind, Routine, RoutineKind, Unit},
@@ -349,26 +347,65 @@ pub(crate) fn last_drop_of_policy(
     if !had {
         return None;
     }
-    let units: &[Arc<Unit>] = context.units;
-    // It may have been renamed first.
-    let mut names: Vec<&str> = policy.into_iter().collect();
-    for unit in units {
-        if let NodeEnum::RenameStmt(rename) = &unit.node
-            && rename.rename_type() == crate::sql::ast::ObjectType::ObjectPolicy
-            && names.contains(&rename.subname.as_str())
-            && rename.relation.as_ref().is_some_and(|range| range.relname == table.name.name)
-        {
-            names.push(&rename.newname);
+    use crate::sql::ast::ObjectType;
+    // Table and policy may have been renamed first, and the policy made again.
+    let mut tables = vec![table.name.name.as_str()];
+    let mut current = policy;
+    let mut last = None;
+    for unit in context.units {
+        match &unit.node {
+            NodeEnum::RenameStmt(rename) => {
+                let on_table =
+                    rename.relation.as_ref().is_some_and(|range| tables.contains(&range.relname.as_str()));
+                match rename.rename_type() {
+                    ObjectType::ObjectPolicy if on_table && current == Some(rename.subname.as_str()) => {
+                        current = Some(&rename.newname);
+                    }
+                    ObjectType::ObjectTable if on_table => tables.push(&rename.newname),
+                    _ => {}
+                }
+            }
+            NodeEnum::CreatePolicyStmt(create) if policy == Some(create.policy_name.as_str()) => {
+                current = policy;
+            }
+            NodeEnum::DropStmt(_) => {
+                let drops = |(kind, name): (ObjectType, crate::sql::ast::Name)| {
+                    kind == ObjectType::ObjectPolicy
+                        && name.schema.is_some_and(|table| tables.contains(&table.as_str()))
+                        && (policy.is_none() || current == Some(name.name.as_str()))
+                };
+                if super::names::dropped(&unit.node).into_iter().any(drops) {
+                    (last, current) = (Some(unit.at), None);
+                }
+            }
+            _ => {}
         }
     }
-    let drops = |unit: &&Arc<Unit>| {
-        super::names::dropped(&unit.node).iter().any(|(kind, name)| {
-            *kind == crate::sql::ast::ObjectType::ObjectPolicy
-                && name.schema.as_deref() == Some(table.name.name.as_str())
-                && (policy.is_none() || names.contains(&name.name.as_str()))
-        })
-    };
-    units.iter().rev().find(drops).map(|unit| unit.at)
+    last
+}
+
+/// What a relation that was there before the change is called after it.
+pub(crate) fn called_after(context: &ChangeContext<'_>, name: &QName) -> QName {
+    use crate::sql::ast::ObjectType;
+    let mut name = name.clone();
+    for unit in context.units {
+        let is = |range: &crate::sql::ast::RangeVar| {
+            range.relname == name.name && (range.schemaname.is_empty() || range.schemaname == name.schema)
+        };
+        match &unit.node {
+            NodeEnum::RenameStmt(rename)
+                if rename.rename_type() == ObjectType::ObjectTable
+                    && rename.relation.as_ref().is_some_and(is) =>
+            {
+                name.name.clone_from(&rename.newname);
+            }
+            NodeEnum::AlterObjectSchemaStmt(alter) if alter.relation.as_ref().is_some_and(is) => {
+                name.schema.clone_from(&alter.newschema);
+            }
+            _ => {}
+        }
+    }
+    name
 }
 
 /// Foreign keys that the change makes and leaves, with the table; those that a partition has from its

@@ -8,7 +8,7 @@ use crate::{
     lock::LockMode,
     migration::Section,
     rules::Context,
-    schema::{Body, Index, IndexColumn, Nesting, QName, Relation, RelationKind, bodies},
+    schema::{Body, Catalog, Index, IndexColumn, Nesting, QName, Relation, RelationKind, bodies},
     sql::{
         self,
         ast::{
@@ -205,18 +205,19 @@ pub(crate) fn key_columns(index: &IndexStmt) -> Vec<Option<String>> {
 }
 
 /// Name of the index that the statement makes, as Postgres would choose where it is not given.
-pub(crate) fn index_name(index: &IndexStmt, table: &QName) -> QName {
+pub(crate) fn index_name(catalog: &Catalog, index: &IndexStmt, table: &QName) -> QName {
     if !index.idxname.is_empty() {
         return QName::new(table.schema.clone(), index.idxname.clone());
     }
     let columns: Vec<String> =
         key_columns(index).into_iter().map(|column| column.unwrap_or_else(|| "expr".into())).collect();
-    QName::new(table.schema.clone(), chosen_name(table, &columns, "idx"))
+    let name = catalog.free_name(&table.schema, &chosen_name(table, &columns, "idx"));
+    QName::new(table.schema.clone(), name)
 }
 
 /// Whether `IF NOT EXISTS` makes the `CREATE INDEX` do nothing.
 pub(crate) fn index_is_there(context: &Context<'_>, index: &IndexStmt, table: &QName) -> bool {
-    index.if_not_exists && context.catalog.index(&index_name(index, table)).is_some()
+    index.if_not_exists && context.catalog.index(&index_name(context.catalog, index, table)).is_some()
 }
 
 /// The earlier statement whose ACCESS EXCLUSIVE on the table this transaction still holds.

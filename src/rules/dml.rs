@@ -3,7 +3,7 @@
 use super::tautology::never_true;
 use crate::{
     rules::Context,
-    schema::{Nesting, QName, Relation},
+    schema::{Nesting, QName, Relation, RelationKind},
     sql::{
         self,
         ast::{
@@ -113,6 +113,19 @@ fn collect<'a>(node: &'a NodeEnum, found: &mut Vec<Dml<'a>>) {
             collect(inner, found);
         }
     }
+}
+
+/// The table whose rows a change of a view changes; a table itself.
+pub(crate) fn base(mut name: QName, context: &Context<'_>) -> QName {
+    for _ in 0..8 {
+        let view = context.relation(&name).filter(|view| view.kind == RelationKind::View);
+        let below = view.map(|view| view.reads.iter().collect::<Vec<_>>());
+        match below.as_deref() {
+            Some([only]) => name = (*only).clone(),
+            _ => break,
+        }
+    }
+    name
 }
 
 /// The tables and views that a query reads, WITH queries and subqueries included, its own WITH

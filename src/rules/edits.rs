@@ -3,7 +3,7 @@
 use super::common::{constraint, index_name, list};
 use crate::{
     rules::Context,
-    schema::{Nesting, QName},
+    schema::{Catalog, Nesting, QName},
     sql::{
         self,
         ast::{IndexStmt, NodeEnum},
@@ -14,12 +14,18 @@ use crate::{
 pub(crate) const OFF: &str = "-- lockkeeper: transaction off";
 
 /// The way to build the index without blocking writes, outside a transaction; no semicolon at its end.
-pub(crate) fn build_concurrently(index: &IndexStmt, table: &QName) -> Option<String> {
-    let name = index_name(index, table);
+pub(crate) fn build_concurrently(catalog: &Catalog, index: &IndexStmt, table: &QName) -> Option<String> {
+    let name = index_name(catalog, index, table);
     let mut index = index.clone();
     index.idxname = name.name.clone();
     index.concurrent = true;
     index.if_not_exists = false;
+    // In a file of its own no search_path leads to it.
+    if let Some(range) = index.relation.as_mut().filter(|range| range.schemaname.is_empty()) {
+        if table.schema != "public" {
+            range.schemaname.clone_from(&table.schema);
+        }
+    }
     let create = sql::deparse(&NodeEnum::IndexStmt(Box::new(index)))?;
     Some(format!("DROP INDEX CONCURRENTLY IF EXISTS {};\n{create}", name.sql()))
 }

@@ -26,6 +26,7 @@ mod levels;
 mod lookup;
 mod names;
 mod narrower;
+mod origin;
 mod outcome;
 mod outside;
 pub(crate) mod page;

@@ -23,19 +23,6 @@ pub(super) fn arguments_sql(routine: &Routine) -> String {
     routine.arguments.iter().map(quoted).collect::<Vec<_>>().join(", ")
 }
 
-/// Whether the statement makes nothing where there is something: `OR REPLACE`, `IF NOT EXISTS`.
-pub(super) fn takes_what_is_there(node: &NodeEnum) -> bool {
-    match node {
-        NodeEnum::ViewStmt(create) => create.replace,
-        NodeEnum::CreateFunctionStmt(create) => create.replace,
-        NodeEnum::CreateTrigStmt(create) => create.replace,
-        NodeEnum::CreateStmt(create) => create.if_not_exists,
-        NodeEnum::CreateTableAsStmt(create) => create.if_not_exists,
-        NodeEnum::CreateSeqStmt(create) => create.if_not_exists,
-        _ => false,
-    }
-}
-
 /// The objects that a statement creates.
 pub(crate) fn created(node: &NodeEnum) -> Vec<(ObjectType, Name)> {
     let dotted = |nodes: &[Node]| Name::from_parts(&ast::strings(nodes));
@@ -74,6 +61,16 @@ pub(crate) fn created(node: &NodeEnum) -> Vec<(ObjectType, Name)> {
         }
         NodeEnum::CreatePolicyStmt(create) => {
             one(ObjectType::ObjectPolicy, create.table.as_ref().map(|table| on(table, &create.policy_name)))
+        }
+        NodeEnum::SelectStmt(select) => {
+            let into = select.into_clause.as_ref().and_then(|into| into.rel.as_ref());
+            one(ObjectType::ObjectTable, into.map(Name::of))
+        }
+        NodeEnum::CreateSchemaStmt(create) => {
+            let inside = create.schema_elts.iter().filter_map(|element| element.node.as_ref());
+            let mut made: Vec<(ObjectType, Name)> = inside.flat_map(created).collect();
+            made.iter_mut().for_each(|(_, name)| name.schema = Some(create.schemaname.clone()));
+            made
         }
         // So does a table that comes into a schema.
         NodeEnum::AlterObjectSchemaStmt(alter) => {
@@ -154,4 +151,12 @@ pub(crate) fn kind_in_words(kind: ObjectType) -> &'static str {
 /// The tables whose column a subcommand of `ALTER TABLE` drops.
 pub(crate) fn is(command: &ast::AlterTableCmd, kind: AlterTableType) -> bool {
     command.subtype() == kind
+}
+
+/// A name as it is written in SQL.
+pub(crate) fn name_sql(name: &Name) -> String {
+    match &name.schema {
+        Some(schema) => sql::qualified(schema, &name.name),
+        None => sql::ident(&name.name),
+    }
 }

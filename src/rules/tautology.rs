@@ -67,7 +67,8 @@ fn value(node: &Node) -> Option<bool> {
                 Some("=") => Some(left == right),
                 Some("<>" | "!=") => Some(left != right),
                 Some(order) => {
-                    let (left, right) = (number(expression.lexpr.as_ref()?)?, number(expression.rexpr.as_ref()?)?);
+                    let (left, right) =
+                        (number(expression.lexpr.as_ref()?)?, number(expression.rexpr.as_ref()?)?);
                     match order {
                         "<" => Some(left < right),
                         ">" => Some(left > right),
@@ -117,9 +118,17 @@ mod tests {
 
     #[test]
     fn tells_tautologies() {
-        for condition in
-            ["true", "1=1", "1 = 1", "not false", "'a' = 'a'", "true and 1=1", "x or true", "'t'::bool", "2 > 1"]
-        {
+        for condition in [
+            "true",
+            "1=1",
+            "1 = 1",
+            "not false",
+            "'a' = 'a'",
+            "true and 1=1",
+            "x or true",
+            "'t'::bool",
+            "2 > 1",
+        ] {
             check(condition, true, false);
         }
         for condition in ["false", "1=2", "not true", "null", "id = 1 and false", "1 >= 2"] {

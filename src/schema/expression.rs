@@ -347,7 +347,9 @@ fn output_name(value: &NodeEnum) -> String {
             SubLinkType::ArraySublink => Some("array".into()),
             SubLinkType::ExprSublink => match link.subselect.as_ref().and_then(|query| query.node.as_ref()) {
                 Some(NodeEnum::SelectStmt(select)) => match select.target_list.first().map(|it| &it.node) {
-                    Some(Some(NodeEnum::ResTarget(target))) if !target.name.is_empty() => Some(target.name.clone()),
+                    Some(Some(NodeEnum::ResTarget(target))) if !target.name.is_empty() => {
+                        Some(target.name.clone())
+                    }
                     Some(Some(NodeEnum::ResTarget(target))) => inner(target.val.as_deref()),
                     _ => None,
                 },

@@ -249,14 +249,6 @@ impl Index {
         }) || self.included.iter().any(|name| name == column)
             || self.predicate.as_deref().is_some_and(|node| super::columns_in(node).contains(column))
     }
-
-    /// Whether a column stands in an expression of the key or in the predicate.
-    pub(crate) fn computes_from(&self, column: &str) -> bool {
-        self.columns.iter().any(|key| match key {
-            IndexColumn::Column(_) => false,
-            IndexColumn::Expression(text) => expression_uses(text, column),
-        }) || self.predicate.as_deref().is_some_and(|node| super::columns_in(node).contains(column))
-    }
 }
 
 fn expression_uses(text: &str, column: &str) -> bool {

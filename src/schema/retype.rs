@@ -26,15 +26,22 @@ impl Relation {
     ) -> Again<'_> {
         let other_class = operator_class(from) != operator_class(to);
         let checked = self.constraints.iter().filter(|constraint| match &constraint.kind {
-            ConstraintKind::Check { expression } => columns_in(expression).contains(column),
+            // One that was never validated is not validated now.
+            ConstraintKind::Check { expression } => {
+                constraint.validated && columns_in(expression).contains(column)
+            }
             ConstraintKind::Foreign { columns, .. } => other_class && columns.iter().any(|it| it == column),
             _ => false,
         });
         let sorts = |index: &Index| index.columns.contains(&IndexColumn::Column(column.to_owned()));
-        let built = self
-            .indexes
-            .iter()
-            .filter(|index| index.computes_from(column) || ((other_class || recollated) && sorts(index)));
+        // An index with an expression or a predicate, whatever over, is not compared: it is built anew.
+        let computes = |index: &Index| {
+            index.predicate.is_some()
+                || index.columns.iter().any(|key| matches!(key, IndexColumn::Expression(_)))
+        };
+        let built = self.indexes.iter().filter(|index| {
+            (computes(index) && index.uses(column)) || ((other_class || recollated) && sorts(index))
+        });
         Again { checked: checked.collect(), built: built.collect() }
     }
 }

@@ -295,10 +295,12 @@ impl Catalog {
     ) -> TypeChange {
         let Some(using) = using else { return self.cast(from, to, session) };
         match self.computes(using, column, from, session) {
-            Some((between, TypeChange::None | TypeChange::NoRewrite)) => match self.cast(&between, to, session) {
-                TypeChange::None if between != *from && from != to => TypeChange::NoRewrite,
-                change => change,
-            },
+            Some((between, TypeChange::None | TypeChange::NoRewrite)) => {
+                match self.cast(&between, to, session) {
+                    TypeChange::None if between != *from && from != to => TypeChange::NoRewrite,
+                    change => change,
+                }
+            }
             Some((between, TypeChange::Unknown)) if between == *to => TypeChange::Unknown,
             _ => TypeChange::Rewrite,
         }

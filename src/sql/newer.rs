@@ -52,6 +52,14 @@ pub(super) fn nodes(nodes: &[Node]) -> impl Iterator<Item = &NodeEnum> {
 /// What defines something: it has parts of its own.
 fn definition(node: &NodeEnum, add: Add<'_>) {
     match node {
+        NodeEnum::AlterDomainStmt(alter) => {
+            let def = alter.def.as_ref().and_then(|def| def.node.as_ref());
+            if let Some(NodeEnum::Constraint(added)) = def
+                && added.contype() == ConstrType::ConstrNotnull
+            {
+                add("a NOT NULL constraint added to a domain", 17);
+            }
+        }
         NodeEnum::CreateStmt(create) => {
             for element in nodes(&create.table_elts).chain(nodes(&create.constraints)) {
                 match element {

@@ -220,7 +220,8 @@ fn password_in_address(rest: &str) -> Option<Range<usize>> {
     let end = rest.find(|c: char| c.is_whitespace() || "/'\"`?#".contains(c)).unwrap_or(rest.len());
     let (user, _) = rest[..end].rsplit_once('@')?;
     let (name, password) = user.split_once(':')?;
-    let real = !password.is_empty() && !is_placeholder(password) && !password.eq_ignore_ascii_case("password");
+    let real =
+        !password.is_empty() && !is_placeholder(password) && !password.eq_ignore_ascii_case("password");
     real.then(|| name.len() + 1..user.len())
 }
 
@@ -262,7 +263,9 @@ mod tests {
         ] {
             assert_eq!(without(text).as_deref(), Some(clean), "{text}");
         }
-        for text in ["select 'password'", "add column password text", "create table app.sk_live_events (id int)"] {
+        for text in
+            ["select 'password'", "add column password text", "create table app.sk_live_events (id int)"]
+        {
             assert!(without(text).is_none(), "{text}");
         }
     }

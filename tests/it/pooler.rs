@@ -118,7 +118,8 @@ fn a_session_that_turns_out_to_be_lent_keeps_no_lock() {
     until("applied 3");
     assert_eq!(runner.wait().unwrap().code(), Some(0));
     assert_eq!(database.value(locks), "0");
-    let settings = "BEGIN; SELECT concat_ws('|', current_setting('lock_timeout'), current_setting('search_path'))";
+    let settings =
+        "BEGIN; SELECT concat_ws('|', current_setting('lock_timeout'), current_setting('search_path'))";
     clients.push(application.connect(postgres::NoTls).unwrap());
     for client in &mut clients {
         let messages = client.simple_query(settings).unwrap();

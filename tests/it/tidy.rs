@@ -48,8 +48,6 @@ const LONG: &[&str] = &[
     "src/sql/cut.rs",
     "src/report/markdown.rs",
     "src/migration/section.rs",
-    // One reading of what a CHECK proves about a bound.
-    "src/rules/bounds.rs",
 ];
 
 fn root() -> PathBuf {

@@ -90,6 +90,20 @@ impl Change {
             workspace.set.get(*version).is_some_and(|migration| rules::is_checked(config, migration))
         };
         versions.retain(checked);
+        // Of files with one version only one is read: where another is asked for, it is not judged in its place.
+        let twice = |path: &str| {
+            let duplicates =
+                workspace.set.problems.iter().filter(|problem| problem.rule == "duplicate-version");
+            duplicates.into_iter().any(|problem| problem.what.contains(&format!("`{path}`")))
+        };
+        if let Some(paths) = &named {
+            let asked = |path: &str| paths.iter().any(|it| it.ends_with(path) || path.ends_with(it.as_str()));
+            versions.retain(|version| {
+                workspace.set.get(*version).is_none_or(|migration| {
+                    !twice(&migration.path) || workspace.paths_of(migration).iter().any(|path| asked(path))
+                })
+            });
+        }
         let concerns = |problem: &&Problem| match &named {
             None => true,
             // A duplicate is told at one of its files, and names the others.

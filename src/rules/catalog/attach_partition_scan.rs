@@ -69,7 +69,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
             if let Some(check) = sql {
                 let name = crate::sql::ident(&format!("{}_bound", child.name));
                 report.suggest(format!(
-                    "-- in migrations before this one:\nALTER TABLE {0} ADD CONSTRAINT {name} CHECK ({check}) NOT VALID;\nALTER TABLE {0} VALIDATE CONSTRAINT {name};\n-- after the ATTACH:\nALTER TABLE {0} DROP CONSTRAINT {name};",
+                    "-- in migrations before this one:\nALTER TABLE {0} ADD CONSTRAINT {name} CHECK ({check}) NOT VALID;\n-- next file:\nALTER TABLE {0} VALIDATE CONSTRAINT {name};\n-- after the ATTACH:\nALTER TABLE {0} DROP CONSTRAINT {name};",
                     child.sql()
                 ));
             }
@@ -87,7 +87,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
             if let Some(check) = bounds::check_sql(&key, bound) {
                 let name = crate::sql::ident(&format!("{}_not_in_default", child.name));
                 report.suggest(format!(
-                    "-- in migrations before this one:\nALTER TABLE {0} ADD CONSTRAINT {name} CHECK (NOT ({check})) NOT VALID;\nALTER TABLE {0} VALIDATE CONSTRAINT {name};\n-- after the ATTACH:\nALTER TABLE {0} DROP CONSTRAINT {name};",
+                    "-- in migrations before this one:\nALTER TABLE {0} ADD CONSTRAINT {name} CHECK (NOT ({check})) NOT VALID;\n-- next file:\nALTER TABLE {0} VALIDATE CONSTRAINT {name};\n-- after the ATTACH:\nALTER TABLE {0} DROP CONSTRAINT {name};",
                     default.name.sql()
                 ));
             }

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use super::role_attribute_change::listed;
 use crate::{
     finding::{Category, Direction, Severity},
     rules::{ChangeContext, Check, Context, Rule, Sink, access, narrower},
     schema::{QName, Session, Transaction, Unit},
-    sql::ast::{
-        self, GrantRoleStmt, GrantStmt, GrantTargetType, Node, NodeEnum, ObjectType, RangeVar, RoleSpecType,
-    },
+    sql::ast::{self, GrantStmt, GrantTargetType, Node, NodeEnum, ObjectType, RangeVar, RoleSpecType},
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -68,7 +67,19 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         NodeEnum::AlterDefaultPrivilegesStmt(alter) => {
             alter.action.as_ref().and_then(|action| defaults(context, action))
         }
-        NodeEnum::GrantRoleStmt(grant) => membership(context, grant),
+        NodeEnum::GrantRoleStmt(grant) if grant.is_grant => {
+            membership(context, roles(&grant.granted_roles), roles(&grant.grantee_roles))
+        }
+        NodeEnum::CreateRoleStmt(create) => {
+            let groups = listed(&create.options, "addroleto");
+            if groups.is_empty() { None } else { membership(context, groups, vec![create.role.clone()]) }
+        }
+        // ALTER GROUP … ADD USER; -1 drops them.
+        NodeEnum::AlterRoleStmt(alter) if alter.action > 0 => {
+            let members = listed(&alter.options, "rolemembers");
+            let group = alter.role.iter().map(|role| role.rolename.clone()).collect();
+            if members.is_empty() { None } else { membership(context, group, members) }
+        }
         _ => None,
     };
     if let Some(message) = found {
@@ -272,11 +283,10 @@ fn defaults(context: &Context<'_>, grant: &GrantStmt) -> Option<String> {
     Some(format!("grants {said} on every future {kind} to {}", access::in_words(&api)))
 }
 
-fn membership(context: &Context<'_>, grant: &GrantRoleStmt) -> Option<String> {
-    if !grant.is_grant || !context.on_supabase() {
+fn membership(context: &Context<'_>, given: Vec<String>, to: Vec<String>) -> Option<String> {
+    if !context.on_supabase() {
         return None;
     }
-    let (given, to) = (roles(&grant.granted_roles), roles(&grant.grantee_roles));
     let api_to = api(context, &to);
     if !api_to.is_empty() {
         return Some(format!(

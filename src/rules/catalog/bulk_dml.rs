@@ -85,7 +85,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     let changes = dml::changes(context.node);
     let found = changes.len();
     for change in changes {
-        let table = context.resolve(change.target);
+        let table = dml::base(context.resolve(change.target), context);
         if context.precedes(&table) && is_bulk(&change, context) && !is_batch(&change, &table, context) {
             let message = if change.verb == "inserts into" {
                 format!(
@@ -162,7 +162,7 @@ fn commits(context: &Context<'_>) -> bool {
 }
 
 fn is_bulk(change: &Dml<'_>, context: &Context<'_>) -> bool {
-    let table = context.resolve(change.target);
+    let table = dml::base(context.resolve(change.target), context);
     if change.verb != "inserts into" {
         // Without a condition it is `dml-without-where`'s to say.
         let everything = !change.merges && change.condition.is_none_or(always_true);

@@ -40,7 +40,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         return;
     }
     let table = context.resolve(range);
-    let name = common::index_name(index, &table);
+    let name = common::index_name(context.catalog, index, &table);
     let message = if index.idxname.is_empty() {
         format!(
             "builds an index of `{table}` concurrently without a name: a retry after an abort builds another"
@@ -57,7 +57,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         let help = format!("`DROP INDEX CONCURRENTLY IF EXISTS {}` it right before it is built.", name.sql());
         report = report.help(help);
     }
-    if let Some(text) = edits::build_concurrently(index, &table) {
+    if let Some(text) = edits::build_concurrently(context.catalog, index, &table) {
         match edits::in_place_outside(context, text.clone()) {
             Some(edit) => report.replace(edit),
             None => report.suggest(format!("{}\n{text};", edits::OFF)),

@@ -53,7 +53,10 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
             let Some(range) = &index.relation else { return };
             let table = context.resolve(range);
             (
-                format!("builds index `{}` concurrently", common::index_name(index, &table).name),
+                format!(
+                    "builds index `{}` concurrently",
+                    common::index_name(context.catalog, index, &table).name
+                ),
                 Some(table),
                 true,
             )

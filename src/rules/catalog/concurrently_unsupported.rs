@@ -2,7 +2,7 @@
 
 use crate::{
     finding::{Category, Severity},
-    rules::{Check, Context, Rule, Sink, catalog::forbidden_in_transaction, common, edits},
+    rules::{Check, Context, Rule, Sink, catalog::forbidden_in_transaction, common, edits, names},
     schema::{ConstraintKind, QName, Relation, RelationKind},
     sql::ast::{
         self, AlterTableType, DropBehavior, Name, NodeEnum, ObjectType, PartitionCmd, ReindexObjectType,
@@ -163,7 +163,7 @@ fn drop_index(context: &Context<'_>, drop: &ast::DropStmt) -> Option<Refusal> {
     let names: Vec<Name> = drop.objects.iter().filter_map(ast::name).collect();
     let each = || {
         let guard = if drop.missing_ok { "IF EXISTS " } else { "" };
-        let one = |name: &Name| format!("DROP INDEX CONCURRENTLY {guard}{}", name_sql(name));
+        let one = |name: &Name| format!("DROP INDEX CONCURRENTLY {guard}{}", names::name_sql(name));
         Instead::InPlace(names.iter().map(one).collect::<Vec<_>>().join(";\n"))
     };
     if names.len() > 1 {
@@ -239,11 +239,4 @@ pub(super) fn unique_index(view: &Relation, refresh: &str) -> String {
         view.name.sql(),
         refresh
     )
-}
-
-fn name_sql(name: &Name) -> String {
-    match &name.schema {
-        Some(schema) => crate::sql::qualified(schema, &name.name),
-        None => crate::sql::ident(&name.name),
-    }
 }

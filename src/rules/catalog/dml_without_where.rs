@@ -54,7 +54,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         if change.verb == "inserts into" || change.merges {
             continue;
         }
-        let table = context.resolve(change.target);
+        let table = dml::base(context.resolve(change.target), context);
         if context.precedes(&table) && change.condition.is_none_or(always_true) {
             let verb = change.verb;
             sink.report(format!(

@@ -53,6 +53,7 @@ pub(super) static RULE: Rule = Rule {
         "-- lockkeeper: transaction off\ncreate unique index concurrently orders_code_v on public.orders (code);\ndrop index concurrently public.orders_code_u;",
         "alter table public.orders add constraint code_nn check (code is not null) not valid;\n-- next file\nalter table public.orders validate constraint code_nn;\n-- next file\nalter table public.orders alter column code set not null;\nalter table public.orders drop constraint code_nn;",
         "alter table public.orders drop constraint if exists never_was;",
+        "-- lockkeeper: transaction off\ncreate unique index concurrently orders_low on public.orders (lower(code));\ncreate unique index concurrently orders_low_2 on public.orders (lower(code));\ndrop index concurrently public.orders_low;",
     ],
     checks: &[Check::Statement(check)],
     ..Rule::BLANK
@@ -155,6 +156,15 @@ fn unique_index(
         return;
     }
     let Some(columns) = common::plain_columns(index) else {
+        let twin = |other: &Index| {
+            let same = (&other.columns, &other.sorted) == (&index.columns, &index.sorted);
+            let text = |node: &Option<Box<Node>>| node.as_deref().and_then(sql::expression_text);
+            let whole = other.predicate.is_none() || text(&other.predicate) == text(&index.predicate);
+            other.name != index.name && other.unique && other.valid && same && whole
+        };
+        if table.indexes.iter().any(twin) {
+            return;
+        }
         report_index(sink, table, index, concurrent);
         return;
     };
@@ -244,7 +254,14 @@ fn is_added_here(context: &Context<'_>, table: &QName, gone: &Gone<'_>, commands
         let keys = || ast::strings(&added.keys);
         match (added.contype(), gone) {
             (ConstrType::ConstrUnique | ConstrType::ConstrPrimary, Gone::Key(dropped)) => {
-                !added.indexname.is_empty() || keys().iter().all(|column| dropped.contains(column))
+                let index = context.relation(table).and_then(|relation| {
+                    relation.indexes.iter().find(|index| index.name.name == added.indexname)
+                });
+                let columns = match index.map(common::plain_columns) {
+                    Some(columns) => columns.unwrap_or_default(),
+                    None => keys(),
+                };
+                columns.iter().all(|column| dropped.contains(column))
             }
             (ConstrType::ConstrForeign, Gone::Foreign(dropped, _)) => {
                 ast::strings(&added.fk_attrs) == *dropped

@@ -68,7 +68,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         let column = context.relation(table).and_then(|relation| relation.column(&command.name));
         if let Some(column) = column {
             let born_nullable = column.born.is_some() && !column.not_null;
-            if born_nullable || column.default.is_none() {
+            if born_nullable || (column.default.is_none() && !column.serial) {
                 continue;
             }
         }

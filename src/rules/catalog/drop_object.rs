@@ -4,7 +4,10 @@ use std::ops::Range;
 
 use crate::{
     finding::{Category, Severity},
-    rules::{ChangeContext, Check, Rule, Sink, names},
+    rules::{
+        ChangeContext, Check, Rule, Sink, names,
+        origin::{Origin, Renames},
+    },
     schema::{Relation, Routine, Session, Transaction, Unit},
     sql::ast::{self, FunctionParameterMode, Name, NodeEnum, ObjectType, ObjectWithArgs, TypeName},
 };
@@ -36,23 +39,27 @@ pub(super) static RULE: Rule = Rule {
         "create or replace view app.names as select 2 as one;\ndrop view app.names;",
         "create sequence if not exists app.numbers;\ndrop sequence app.numbers;",
         "drop view app.names;",
+        "alter view app.names rename to titles;\ndrop view app.titles;",
+        "alter function app.two() set schema public;\n-- next file\ndrop function public.two();",
         "drop function app.two();",
         "DROP SEQUENCE IF EXISTS app.numbers;",
     ],
     good: &[
         "create function app.two(more int default 0) returns int language sql immutable set search_path = '' as 'select 2 + more';\ndrop function app.two();",
         "drop function if exists app.two(text);",
+        "create schema core;\ncreate view core.v as select 1 as one;\nalter schema core rename to base;\ndrop view base.v;\ndrop view if exists core.v;",
         "drop view app.names;\ncreate view app.names as select 2 as one;",
         "drop function app.two();\ncreate function app.two() returns bigint language sql immutable set search_path = '' as 'select 2::bigint';",
         "create view app.v as select 1 as one;\ndrop view app.v;",
         "drop view if exists app.never_there;",
     ],
-    also: &["recreate-resets-acl"],
+    also: &["recreate-resets-acl", "rename-table", "rename-routine-or-type"],
     checks: &[Check::Change(check)],
     ..Rule::BLANK
 };
 
 fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
+    let renames = Renames::of(context);
     for (index, unit) in context.units.iter().enumerate() {
         for (kind, name) in names::dropped(&unit.node) {
             if !covered(kind) {
@@ -66,13 +73,19 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
                 })
             };
             let later = index + 1 + context.rest_of_transaction(index).len();
-            // CREATE OR REPLACE and IF NOT EXISTS make nothing new of what was there.
-            let born_here = made(0..index) && !was_there(&unit.node, kind, &name, context);
+            let known = |old: &Name| was_there(&unit.node, kind, (&name, old), context);
+            let Origin::Old(old) = renames.origin(context, index, (kind, &name), &known) else { continue };
             let made_again =
                 made(index + 1..later) || (is_routine(kind) && takes_the_place(context, index, &name));
-            if born_here
-                || made_again
-                || guarded_no_op(&unit.node, kind, &name, context)
+            // Renamed out of the way of its successor, it is replaced and not lost.
+            let replaced = old != name
+                && context
+                    .creators(&old.name, 0..index)
+                    .flat_map(|other| names::created(&other.node))
+                    .any(|(other, made)| names::same_namespace(other, kind) && names::same_name(&made, &old));
+            if made_again
+                || replaced
+                || guarded_no_op(&unit.node, kind, (&name, &old), context)
                 || goes_with_its_table(unit, kind, &name, context)
                 || is_idle_trigger_function(kind, &name, context)
             {
@@ -200,7 +213,12 @@ fn types<'a>(
     written.map(|ty| context.after.column_type(ty, session).bare().to_string()).collect()
 }
 
-fn dropped_types(object: &ObjectWithArgs, context: &ChangeContext<'_>, session: &Session) -> Vec<String> {
+/// The argument types of a routine that a statement names.
+pub(super) fn dropped_types(
+    object: &ObjectWithArgs,
+    context: &ChangeContext<'_>,
+    session: &Session,
+) -> Vec<String> {
     let written = object.objargs.iter().filter_map(|node| match &node.node {
         Some(NodeEnum::TypeName(ty)) => Some(ty),
         _ => None,
@@ -242,23 +260,34 @@ fn drops_trigger(context: &ChangeContext<'_>, table: &str, trigger: &str) -> boo
 }
 
 /// `IF EXISTS` of something that the whole history never made: a habit, not a drop.
-fn guarded_no_op(node: &NodeEnum, kind: ObjectType, name: &Name, context: &ChangeContext<'_>) -> bool {
+fn guarded_no_op(
+    node: &NodeEnum,
+    kind: ObjectType,
+    names: (&Name, &Name),
+    context: &ChangeContext<'_>,
+) -> bool {
     let NodeEnum::DropStmt(drop) = node else { return false };
     if !drop.missing_ok || !context.before.has_history {
         return false;
     }
-    !was_there(node, kind, name, context)
+    !was_there(node, kind, names, context)
 }
 
-/// Whether the change found what is dropped, as far as the history tells.
-fn was_there(node: &NodeEnum, kind: ObjectType, name: &Name, context: &ChangeContext<'_>) -> bool {
+/// Whether the change found what is dropped, as far as the history tells: the name in the DROP, and the one
+/// before the change.
+fn was_there(
+    node: &NodeEnum,
+    kind: ObjectType,
+    (written, name): (&Name, &Name),
+    context: &ChangeContext<'_>,
+) -> bool {
     use ObjectType as T;
     let before = context.before;
     let schema_fits = |schema: &str| name.schema.as_deref().is_none_or(|wanted| wanted == schema);
     match kind {
         T::ObjectFunction | T::ObjectProcedure | T::ObjectAggregate | T::ObjectRoutine => {
             let session = Session::new(Transaction::default());
-            let wanted = signature(node, name).filter(|it| !it.args_unspecified);
+            let wanted = signature(node, written).filter(|it| !it.args_unspecified);
             let wanted = wanted.map(|it| dropped_types(it, context, &session));
             overloads(name, context).any(|it| wanted.as_ref().is_none_or(|wanted| it.arguments == *wanted))
         }

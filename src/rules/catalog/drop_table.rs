@@ -24,7 +24,9 @@ pub(super) static RULE: Rule = Rule {
             alter table public.orders enable row level security;",
     bad: &["drop table public.orders;", "DROP TABLE IF EXISTS orders;"],
     good: &[
-        "create table app.helper (id bigint primary key);\ninsert into app.helper select generate_series(1, 100);\n-- next file\ndrop table app.helper;","create table app.scratch (id bigint primary key);\ndrop table app.scratch;"],
+        "create table app.helper (id bigint primary key);\ninsert into app.helper select generate_series(1, 100);\n-- next file\ndrop table app.helper;",
+        "create table app.scratch (id bigint primary key);\ndrop table app.scratch;",
+    ],
     checks: &[Check::Statement(check)],
     ..Rule::BLANK
 };

@@ -3,7 +3,7 @@
 use crate::{
     finding::{Category, Severity},
     rules::{ChangeContext, Check, Rule, Sink, access},
-    schema::ConstraintKind,
+    schema::{ConstraintKind, Relation},
     sql,
 };
 
@@ -54,12 +54,19 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
         let columns: Vec<String> = columns.iter().map(|column| sql::ident(column)).collect();
         access::say(context, sink, at, message)
             .object(format!("{}.{}", table.name, columns.join(", ")))
-            .suggest(format!(
-                "ALTER TABLE {0} ADD CONSTRAINT {1} FOREIGN KEY ({2}) REFERENCES auth.users (id) ON DELETE {action} NOT VALID;\n\
-                 ALTER TABLE {0} VALIDATE CONSTRAINT {1};",
-                table.name.sql(),
-                sql::ident(&constraint.name),
-                columns.join(", ")
-            ));
+            .suggest(instead(table, &constraint.name, &columns.join(", "), action));
+    }
+}
+
+/// The constraint in the place of the one that the change has just made.
+fn instead(table: &Relation, name: &str, columns: &str, action: &str) -> String {
+    let (table, live, name) = (table.name.sql(), table.born.is_none(), sql::ident(name));
+    let add = format!(
+        "ALTER TABLE {table} DROP CONSTRAINT {name}, ADD CONSTRAINT {name} FOREIGN KEY ({columns}) REFERENCES auth.users \
+         (id) ON DELETE {action}"
+    );
+    match live {
+        false => format!("{add};"),
+        true => format!("{add} NOT VALID;\n-- next file:\nALTER TABLE {table} VALIDATE CONSTRAINT {name};"),
     }
 }

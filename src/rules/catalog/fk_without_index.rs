@@ -196,7 +196,9 @@ fn lost(
 
 /// The index that is missing.
 fn create(context: &ChangeContext<'_>, relation: &Relation, keys: &[String]) -> String {
-    let index_name = common::chosen_name(&relation.name, keys, "idx");
+    let free =
+        |table: &QName| context.after.free_name(&table.schema, &common::chosen_name(table, keys, "idx"));
+    let index_name = free(&relation.name);
     let (table, columns) = (relation.name.sql(), common::list(keys));
     let index = crate::sql::ident(&index_name);
     if relation.born.is_some() {
@@ -206,7 +208,7 @@ fn create(context: &ChangeContext<'_>, relation: &Relation, keys: &[String]) -> 
         let mut text = format!("CREATE INDEX {index} ON ONLY {table} ({columns});");
         for partition in context.after.partitions(&relation.name) {
             let name = &partition.name;
-            let child = QName::new(name.schema.clone(), common::chosen_name(name, keys, "idx"));
+            let child = QName::new(name.schema.clone(), free(name));
             text.push_str(&format!(
                 "\n\n-- a file of its own:\n{}\nCREATE INDEX CONCURRENTLY {} ON {} ({columns});\nALTER INDEX {parent} \
                  ATTACH PARTITION {};",

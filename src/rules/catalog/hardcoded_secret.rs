@@ -27,7 +27,7 @@ pub(super) static RULE: Rule = Rule {
         "select vault.create_secret('Tr0ub4dor-3', 'smtp');",
         "insert into app.hooks values (1, 'https://x.test', 'Bearer 8d7f6a5b4c3d2e1f0a9b8c7d6e5f4a3b');",
         "insert into app.hooks values (1, 'x', 'eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoic2VydmljZV9yb2xlIn0.c2lnbmF0dXJlc2lnbmF0dXJl');",
-        "create server stripe foreign data wrapper w options (api_key 'sk_t3st_51H8');",
+        "create foreign data wrapper w;\ncreate server stripe foreign data wrapper w options (api_key 'Tr0ub4dor-3');",
         "alter database postgres set \"app.settings.jwt_secret\" = 'Tr0ub4dor-3-and-more';",
         "do $$ begin create role app_job login password 'Tr0ub4dor-3'; end $$;",
     ],

@@ -36,6 +36,8 @@ pub(super) static RULE: Rule = Rule {
         "create index if not exists orders_note on app.orders (note desc);",
         "create index if not exists orders_note on app.orders (note text_pattern_ops);",
         "create table if not exists app.orders (id bigint primary key, note text, kind int references app.kinds (id));",
+        "create table if not exists app.orders as select 1::bigint as id;",
+        "alter table app.orders add column if not exists kind int generated always as identity;",
     ],
     good: &[
         "create table if not exists app.orders (id bigint primary key, note text, kind integer);",
@@ -56,6 +58,16 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
             let table = context.catalog.place(&Name::of(range), context.session);
             if let Some(difference) = table_differs(&table, context) {
                 sink.report(format!("`{table}` exists and {difference}: nothing happens")).on(&table);
+            }
+        }
+        NodeEnum::CreateTableAsStmt(create) if create.if_not_exists => {
+            let Some(range) = create.into.as_ref().and_then(|into| into.rel.as_ref()) else { return };
+            let table = context.catalog.place(&Name::of(range), context.session);
+            let Some(there) = context.relation(&table) else { return };
+            let text = |node: Option<&Node>| node.and_then(|node| sql::deparse(node.node.as_ref()?));
+            let same = there.query.is_some() && text(there.query.as_deref()) == text(create.query.as_deref());
+            if !same {
+                sink.report(format!("`{table}` exists: nothing is read and nothing is copied")).on(&table);
             }
         }
         NodeEnum::IndexStmt(create) if create.if_not_exists && !create.idxname.is_empty() => {
@@ -113,6 +125,8 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
                     format!("as {}, not {ty}", there.ty)
                 } else if not_null && !there.not_null {
                     "and may be NULL".into()
+                } else if let Some(difference) = made_otherwise(there, def) {
+                    difference.into()
                 } else if let Some(lacking) =
                     context.relation(table).and_then(|relation| lacks(relation, def, context))
                 {
@@ -175,6 +189,21 @@ fn lacks(relation: &Relation, def: &ColumnDef, context: &Context<'_>) -> Option<
     })
 }
 
+/// Whether only one of the two is generated, or numbers itself.
+fn made_otherwise(there: &Column, def: &ColumnDef) -> Option<&'static str> {
+    let has = |kind: ConstrType| {
+        def.constraints
+            .iter()
+            .any(|node| matches!(&node.node, Some(NodeEnum::Constraint(it)) if it.contype() == kind))
+    };
+    let plain = there.generated.is_none() && there.identity.is_none() && !there.serial;
+    match (has(ConstrType::ConstrGenerated), has(ConstrType::ConstrIdentity)) {
+        (true, _) if there.generated.is_none() => Some("and is not generated"),
+        (_, true) if plain => Some("and is no identity column"),
+        _ => None,
+    }
+}
+
 /// In what the default that is there differs from the one that is written: no default, or another constant.
 fn other_default(there: &Column, def: &ColumnDef) -> Option<String> {
     let written = bare(common::default(def)?);
@@ -209,6 +238,23 @@ fn table_differs(table: &QName, context: &Context<'_>) -> Option<String> {
     empty.relations.remove(table);
     empty.apply(context.unit, &mut context.session.clone());
     let described = empty.relation(table).filter(|described| described.columns_known)?;
+    let bound = |relation: &Relation| {
+        let bound = relation.partition_bound.as_ref().and_then(|bound| match &bound.node {
+            Some(NodeEnum::PartitionBoundSpec(bound)) => {
+                let lists = [&bound.listdatums, &bound.lowerdatums, &bound.upperdatums];
+                let text = |list: &Vec<Node>| list.iter().map(sql::expression_text).collect::<Vec<_>>();
+                Some((bound.is_default, bound.modulus, bound.remainder, lists.map(text)))
+            }
+            _ => None,
+        });
+        (relation.partition_of.clone(), bound)
+    };
+    if described.partition_of.is_some() && bound(described) != bound(there) {
+        return Some(match &there.partition_of {
+            Some(parent) => format!("is a partition of `{parent}` with another bound"),
+            None => "is no partition".to_owned(),
+        });
+    }
     for column in &described.columns {
         match there.column(&column.name) {
             None => return Some(format!("has no column `{}`", column.name)),

@@ -73,8 +73,8 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     }
     // Under a stronger lock of an earlier statement reads do not go on either.
     let shut = common::shut_since(context, &table);
-    let report = sink.report(message(index, &table, shut)).on(&table);
-    let Some(build) = edits::build_concurrently(index, &table) else { return };
+    let report = sink.report(message(context, index, &table, shut)).on(&table);
+    let Some(build) = edits::build_concurrently(context.catalog, index, &table) else { return };
     // Without a name, or with IF NOT EXISTS, a second try would pass over the leftover of the first.
     let plain = !index.idxname.is_empty() && !index.if_not_exists;
     let edit = match plain {
@@ -87,8 +87,8 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     };
 }
 
-fn message(index: &IndexStmt, table: &QName, shut: Option<usize>) -> String {
-    let index = common::index_name(index, table).name;
+fn message(context: &Context<'_>, index: &IndexStmt, table: &QName, shut: Option<usize>) -> String {
+    let index = common::index_name(context.catalog, index, table).name;
     let lock = LockMode::Share;
     if let Some(statement) = shut {
         let held = LockMode::AccessExclusive;

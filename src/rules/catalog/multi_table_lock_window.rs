@@ -28,6 +28,7 @@ pub(super) static RULE: Rule = Rule {
         "alter table app.a add column x int;\nalter table app.b add column x int;\nalter table app.c add column x int;",
     ],
     good: &[
+        "drop trigger if exists none on app.a;\ndrop trigger if exists none on app.b;\ndrop trigger if exists none on app.c;",
         "alter table app.a add column x int;\nalter table app.a add column y int;",
         "alter table app.a add column x int;\n-- next file\nalter table app.b add column x int;",
         "alter table app.a add column x int;\ncreate table app.n (id bigint primary key);\nalter table app.n add column x int;",
@@ -49,6 +50,14 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     // By now it has been said, and more so than anybody reads; looking on would take the square of them.
     let held = &context.session.transaction.held;
     if held.count(LockMode::AccessExclusive) > ENOUGH {
+        return;
+    }
+    // Most statements lock nothing that is not locked already.
+    let locked = |name: &QName, at_least: LockMode| held.get(name).is_some_and(|(mode, _)| *mode >= at_least);
+    let exclusive = context.claims.iter().filter(|it| it.existed && it.mode == LockMode::AccessExclusive);
+    let mut news = exclusive.filter(|claim| !locked(&claim.relation, LockMode::AccessExclusive));
+    let trigger = triggered(context.node, context).filter(|it| !locked(it, LockMode::ShareRowExclusive));
+    if news.next().is_none() && trigger.is_none() {
         return;
     }
     let top = |name: &QName| {
@@ -77,8 +86,18 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         None => !was_other(name),
     };
     let before = held.of(LockMode::AccessExclusive).map(|(name, _)| name).filter(|name| is_table(name));
-    let before: BTreeSet<QName> = before.map(top).collect();
+    let mut before: BTreeSet<QName> = before.map(top).collect();
+    // A trigger's SHARE ROW EXCLUSIVE keeps writes out as well; that of a foreign key is `fk-locks-parent`'s.
+    before.extend(
+        context
+            .before
+            .iter()
+            .rev()
+            .take_while(|unit| unit.at.transaction == context.at().transaction)
+            .filter_map(|unit| triggered(&unit.node, context).map(|name| top(&name))),
+    );
     let mut after = before.clone();
+    after.extend(triggered(context.node, context).map(|name| top(&name)));
     after.extend(
         context
             .claims
@@ -95,11 +114,22 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     if after.len() > NAMED {
         list.push(format!("{} more", after.len() - NAMED));
     }
+    let weaker =
+        after.iter().any(|name| held.get(name).is_some_and(|(mode, _)| *mode < LockMode::AccessExclusive))
+            || triggered(context.node, context).is_some();
+    let modes = if weaker { "ACCESS EXCLUSIVE or SHARE ROW EXCLUSIVE" } else { "ACCESS EXCLUSIVE" };
     let report = sink
-        .report(format!("ACCESS EXCLUSIVE is held on {} at once until the transaction ends", list.join(", ")))
+        .report(format!("{modes} is held on {} at once until the transaction ends", list.join(", ")))
         .lock(LockMode::AccessExclusive);
     // One statement that needs them all cannot be spread over transactions.
     if after.len() >= 3 && (1..3).contains(&before.len()) {
         report.severity(Severity::Warning);
     }
+}
+
+/// The live table on which the statement makes a trigger.
+fn triggered(node: &NodeEnum, context: &Context<'_>) -> Option<QName> {
+    let NodeEnum::CreateTrigStmt(create) = node else { return None };
+    let table = context.resolve(create.relation.as_ref()?);
+    context.is_live(&table).then_some(table)
 }

@@ -37,13 +37,13 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     if let NodeEnum::IndexStmt(index) = context.node {
         let Some(range) = index.relation.as_ref().filter(|_| index.unique) else { return };
         let table = context.resolve(range);
-        if context.is_live(&table) {
-            say(&table, "that repeats a value of the unique index", false, sink);
+        if context.precedes(&table) {
+            say(&table, "that repeat a value of the unique index", false, sink);
         }
         return;
     }
     let Some((table, commands)) = context.alter_table() else { return };
-    if !context.is_live(table) {
+    if !context.precedes(table) {
         return;
     }
     for command in commands {

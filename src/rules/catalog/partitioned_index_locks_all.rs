@@ -4,7 +4,7 @@ use crate::{
     finding::{Category, Severity},
     lock::LockMode,
     rules::{Check, Context, Rule, Sink, common, edits},
-    schema::{QName, RelationKind},
+    schema::{Catalog, QName, RelationKind},
     sql::{
         self,
         ast::{IndexStmt, NodeEnum},
@@ -58,19 +58,19 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     let lock = LockMode::Share;
     let message = format!(
         "builds index `{}` and holds {lock} on `{table}` and each partition ({} known) until the commit: {}",
-        common::index_name(index, &table).name,
+        common::index_name(context.catalog, index, &table).name,
         partitions.len(),
         lock.who_waits(),
     );
     let report = sink.report(message).on(&table);
-    if let Some(text) = recipe(index, &table, &partitions) {
+    if let Some(text) = recipe(context.catalog, index, &table, &partitions) {
         report.suggest(text);
     }
 }
 
 /// `ON ONLY` the parent, concurrently on each partition, attach each.
-fn recipe(index: &IndexStmt, table: &QName, partitions: &[QName]) -> Option<String> {
-    let parent = common::index_name(index, table);
+fn recipe(catalog: &Catalog, index: &IndexStmt, table: &QName, partitions: &[QName]) -> Option<String> {
+    let parent = common::index_name(catalog, index, table);
     let mut only = index.clone();
     only.idxname = parent.name.clone();
     if let Some(range) = &mut only.relation {
@@ -81,7 +81,7 @@ fn recipe(index: &IndexStmt, table: &QName, partitions: &[QName]) -> Option<Stri
         let mut child = index.clone();
         child.idxname.clear();
         child.if_not_exists = false;
-        let name = common::index_name(&child, partition);
+        let name = common::index_name(catalog, &child, partition);
         child.idxname = name.name.clone();
         child.concurrent = true;
         if let Some(range) = &mut child.relation {

@@ -5,7 +5,7 @@ use crate::{
     lock::LockMode,
     rules::{ChangeContext, Check, Rule, Sink, access},
     schema::{Policy, Relation},
-    sql,
+    sql::{self, ast::NodeEnum},
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -41,6 +41,7 @@ pub(super) static RULE: Rule = Rule {
         "alter policy docs_read on public.docs to anon;",
         "drop policy docs_read on public.docs;",
         "drop policy docs_guard on public.docs;",
+        "alter table public.docs rename to papers;\ndrop policy docs_guard on public.papers;",
         "alter policy docs_guard on public.docs rename to guard;\ndrop policy guard on public.docs;",
         "drop policy docs_guard on public.docs;\n-- next file\ncreate policy docs_guard on public.docs as restrictive for all to authenticated using (team > 1);",
         "drop policy docs_guard on public.docs;\ncreate policy docs_guard on public.docs for all to authenticated using (team > 0);",
@@ -50,6 +51,7 @@ pub(super) static RULE: Rule = Rule {
         "drop policy docs_read on public.docs;\ncreate policy docs_read on public.docs for select to authenticated using (id > 1);",
         "create policy tmp on public.docs for select to authenticated using (id > 0);\ndrop policy tmp on public.docs;",
     ],
+    also: &["rename-table"],
     checks: &[Check::Change(check)],
     ..Rule::BLANK
 };
@@ -101,8 +103,16 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             report.help("Say in the pull request who gains what.");
         }
     }
+    let renames = context
+        .units
+        .iter()
+        .any(|unit| matches!(unit.node, NodeEnum::RenameStmt(_) | NodeEnum::AlterObjectSchemaStmt(_)));
     for before in context.before.relations.values() {
-        let Some(after) = context.after.relation(&before.name).filter(|after| after.born.is_none()) else {
+        if before.policies.is_empty() {
+            continue;
+        }
+        let name = if renames { access::called_after(context, &before.name) } else { before.name.clone() };
+        let Some(after) = context.after.relation(&name).filter(|after| after.born.is_none()) else {
             continue;
         };
         dropped(context, before, after, sink);

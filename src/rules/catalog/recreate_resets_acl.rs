@@ -27,11 +27,13 @@ pub(super) static RULE: Rule = Rule {
             revoke execute on function app.total(bigint) from public;
             create function app.plain() returns bigint language sql set search_path = '' as 'select 1::bigint';
             create function app.admin() returns bigint language sql security definer set search_path = '' as 'select 1::bigint';
+            create view app.own with (security_invoker = on) as select 1 as one;
             create view app.names as select 1 as one;
             grant select on app.names to authenticated;",
     bad: &[
         "drop function app.total(bigint);\ncreate function app.total(acc bigint) returns bigint language sql set search_path = '' as 'select acc + 1';",
         "drop view app.names;\ncreate view app.names as select 2 as one;",
+        "drop view app.own;\ncreate view app.own as select 2 as one;",
         "create or replace function app.admin() returns bigint language sql set search_path = '' as 'select 2::bigint';",
     ],
     good: &[
@@ -55,8 +57,11 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
         if is_dropped(context, relation) {
             let lost = policies_lost(before, relation);
             if !lost.is_empty() {
-                changes.push(format!("policy {} is gone", access::in_words(&lost)));
+                let are = if lost.len() == 1 { "policy" } else { "policies" };
+                let gone = if lost.len() == 1 { "is gone" } else { "are gone" };
+                changes.push(format!("{are} {} {gone}", access::in_words(&lost)));
             }
+            changes.extend(state_lost(context, before, relation));
         } else {
             // Renamed away, the old one keeps what it had; a new one that is open to more is worth a word.
             changes.retain(|change| change.contains(" gains "));
@@ -167,6 +172,23 @@ fn is_dropped(context: &ChangeContext<'_>, relation: &Relation) -> bool {
     context.units.iter().flat_map(|unit| names::dropped(&unit.node)).any(|(_, dropped)| {
         dropped.name == name.name && dropped.schema.as_deref() == Some(name.schema.as_str())
     })
+}
+
+/// What else is back at its default. Row level security of what the API reaches has rules of its own.
+fn state_lost(context: &ChangeContext<'_>, before: &Relation, after: &Relation) -> Vec<String> {
+    let mut lost = Vec::new();
+    let private = !context.is_exposed(&after.name.schema);
+    if private && before.rls && !after.rls {
+        lost.push("row level security is off".to_owned());
+    }
+    if before.force_rls && !after.force_rls && after.rls {
+        lost.push("row level security no longer binds the owner (FORCE)".to_owned());
+    }
+    let invokes = |view: &Relation| view.options.get("security_invoker").is_some_and(|value| value == "true");
+    if private && invokes(before) && !invokes(after) {
+        lost.push("it runs with its owner's rights (security_invoker)".to_owned());
+    }
+    lost
 }
 
 /// Policies that a table had and now lacks although it is guarded again.

@@ -51,7 +51,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     let table = context.resolve(range);
     let Some(relation) = context.relation(&table) else { return };
     let Some(new) = plain_btree(create) else { return };
-    let name = common::index_name(create, &table);
+    let name = common::index_name(context.catalog, create, &table);
     let first = new.first();
     for other in relation.indexes.iter().filter(|other| begins_with(other, first) && other.name != name) {
         let Some(old) = common::plain_columns(other).filter(|_| is_plain_btree(other)) else { continue };

@@ -66,11 +66,7 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
 }
 
 /// The statement of the change that gave an older column its type.
-fn retyped<'a>(
-    context: &ChangeContext<'a>,
-    relation: &Relation,
-    column: &Column,
-) -> Option<&'a Unit> {
+fn retyped<'a>(context: &ChangeContext<'a>, relation: &Relation, column: &Column) -> Option<&'a Unit> {
     let changes = |unit: &&Unit| match &unit.node {
         NodeEnum::AlterTableStmt(alter) => {
             alter.relation.as_ref().is_some_and(|range| range.relname == relation.name.name)

@@ -4,7 +4,7 @@ use crate::{
     finding::{Category, Severity},
     lock::LockMode,
     rules::{Check, Context, Rule, Sink, common, edits},
-    schema::{Nesting, RelationKind},
+    schema::{ConstraintKind, Nesting, RelationKind},
     sql::{
         self,
         ast::{Name, NodeEnum, ReindexObjectType as Kind, ReindexStmt, option_on},
@@ -96,6 +96,16 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         report.help(
             "System catalogs cannot be rebuilt concurrently: do it in a maintenance window, or rebuild the \
              one index that is damaged.",
+        );
+        return;
+    }
+    let excludes = reindex.relation.as_ref().and_then(|range| {
+        let (table, index) = common::find_index(context, &Name::of(range))?;
+        Some(matches!(table.constraint(index.constraint.as_ref()?)?.kind, ConstraintKind::Exclusion))
+    });
+    if reindex.kind() == Kind::ReindexObjectIndex && excludes == Some(true) {
+        report.help(
+            "The index of an exclusion constraint cannot be rebuilt concurrently: do it in a maintenance window.",
         );
         return;
     }

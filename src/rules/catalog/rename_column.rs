@@ -3,11 +3,14 @@
 use crate::{
     finding::{Category, Severity},
     lock::LockMode,
-    rules::{ChangeContext, Check, Rule, Sink, names},
-    schema::{QName, Session, Transaction},
+    rules::{
+        ChangeContext, Check, Rule, Sink,
+        origin::{Origin, Renames, is_absent},
+    },
+    schema::{QName, Relation, Session, Transaction},
     sql::{
         self,
-        ast::{ConstrType, Node, NodeEnum, ObjectType, RangeVar, RenameStmt, ViewStmt, strings},
+        ast::{ConstrType, Name, Node, NodeEnum, ObjectType, RangeVar, RenameStmt, ViewStmt, strings},
     },
 };
 
@@ -41,9 +44,12 @@ pub(super) static RULE: Rule = Rule {
         "alter table public.orders rename to orders_base;\nalter table public.orders_base rename column note to remark;\ncreate view public.orders with (security_invoker = on) as select * from public.orders_base;",
     ],
     good: &[
+        "alter table public.orders add column note_2 text;\n-- next file\nalter table public.orders rename column note to note_1;\nalter table public.orders rename column note_2 to note;",
         "alter table public.orders rename column note to remark;\nalter table public.orders rename to orders_base;\ncreate view public.orders with (security_invoker = on) as select id, remark as note from public.orders_base;",
         "--: postgres.version = 18\nalter table public.orders rename column note to remark;\nalter table public.orders add column note text generated always as (remark) virtual;",
         "create table app.t (id bigint primary key, a int);\nalter table app.t rename column a to b;",
+        "create table app.t (id bigint primary key, a int);\nalter table app.t rename to u;\nalter table app.u rename column a to b;",
+        "alter table if exists public.never_was rename column a to b;",
         "alter table public.orders add column a text;\nalter table public.orders rename column a to b;",
         "alter table public.orders rename to orders_base;\nalter table public.orders_base rename column note to remark;\ncreate view public.orders with (security_invoker = on) as select id, remark as note from public.orders_base;",
     ],
@@ -53,6 +59,7 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
     let session = Session::new(Transaction::default());
+    let renames = Renames::of(context);
     for (index, unit) in context.units.iter().enumerate() {
         let NodeEnum::RenameStmt(rename) = &unit.node else { continue };
         if rename.rename_type() != ObjectType::ObjectColumn
@@ -63,20 +70,26 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
         let Some(range) = &rename.relation else { continue };
         let table = context.before.resolve_range(range, &session);
         let earlier = &context.units[..index];
-        let makers = || context.creators(&table.name, 0..index);
-        let born_here = makers().flat_map(|unit| names::created(&unit.node)).any(|(_, name)| {
-            name.name == table.name && name.schema.as_ref().is_none_or(|schema| *schema == table.schema)
-        });
+        let written = Name::of(range);
+        let kind = ObjectType::ObjectTable;
+        let was_there =
+            |name: &Name| context.before.relation(&context.before.resolve(name, &session)).is_some();
+        let origin = renames.origin(context, index, (kind, &written), &was_there);
         // A table renamed here earlier has a new name, but its columns are old.
-        let renamed_here = makers().any(|unit| {
-            matches!(&unit.node, NodeEnum::RenameStmt(other)
-                if other.rename_type() == ObjectType::ObjectTable && other.newname == table.name)
-        });
+        let old = match &origin {
+            Origin::Old(name) => Some(context.before.resolve(name, &session)),
+            _ => None,
+        };
+        let known = matches!(&origin, Origin::Old(name) if was_there(name));
+        let born_here = table.is_temporary() || old.is_none();
+        if rename.missing_ok && is_absent(context, index, (kind, &written), (&origin, known)) {
+            continue;
+        }
         let column_born_here = context
             .before
-            .relation(&table)
+            .relation(old.as_ref().unwrap_or(&table))
             .is_some_and(|relation| relation.columns_known && relation.column(&rename.subname).is_none());
-        if (born_here && !renamed_here) || column_born_here || name_stays(index, &table, rename, context) {
+        if born_here || column_born_here || name_stays(index, &table, rename, context) {
             continue;
         }
         if added_here(earlier, &table, &rename.subname, context, &session) {
@@ -92,7 +105,8 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
                 ),
             )
             .object(format!("{table}.{old}"));
-        let column = context.before.relation(&table).and_then(|relation| relation.column(old));
+        let holds = |relation: &&Relation| relation.kind.holds_rows();
+        let column = context.before.relation(&table).filter(holds).and_then(|relation| relation.column(old));
         if let Some(ty) = column.map(|column| &column.ty).filter(|ty| !ty.is_unknown()) {
             report.suggest(format!(
                 "ALTER TABLE {} ADD COLUMN {} {ty};\n-- keep both in step, backfill, move the code, then drop {}:\n-- \
@@ -118,7 +132,8 @@ fn name_stays(index: usize, table: &QName, rename: &RenameStmt, context: &Change
             NodeEnum::RenameStmt(other)
                 if other.rename_type() == ObjectType::ObjectTable && other.newname == old.name =>
             {
-                old.name.clone_from(&other.relation.as_ref().map_or(&old.name, |range| &range.relname).clone());
+                old.name
+                    .clone_from(&other.relation.as_ref().map_or(&old.name, |range| &range.relname).clone());
             }
             NodeEnum::AlterObjectSchemaStmt(other) if other.newschema == old.schema => {
                 if let Some(range) = other.relation.as_ref().filter(|range| range.relname == old.name) {
@@ -134,6 +149,13 @@ fn name_stays(index: usize, table: &QName, rename: &RenameStmt, context: &Change
     context.rest_of_transaction(index).iter().any(|unit| match &unit.node {
         NodeEnum::ViewStmt(view) => {
             view.view.as_ref().is_some_and(is_old) && gives(view, &rename.subname, &rename.newname)
+        }
+        // Another column takes its place.
+        NodeEnum::RenameStmt(other) => {
+            let is_column = other.rename_type() == ObjectType::ObjectColumn;
+            is_column
+                && other.newname == rename.subname
+                && other.relation.as_ref().is_some_and(|range| range.relname == table.name)
         }
         NodeEnum::AlterTableStmt(alter) => alter.cmds.iter().any(|command| match &command.node {
             Some(NodeEnum::AlterTableCmd(command)) => {

@@ -2,7 +2,7 @@
 
 use crate::{
     finding::{Category, Severity},
-    rules::{Check, Context, Rule, Sink},
+    rules::{Check, Context, Rule, Sink, names},
     schema::TypeKind,
     sql::{
         self,
@@ -51,5 +51,10 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     let (old, new) = (&alter.old_val, &alter.new_val);
     sink.report(format!("renames label '{old}' of enum `{name}` to '{new}'; code that sends '{old}' fails"))
         .object(&name)
-        .suggest(format!("ALTER TYPE {name} ADD VALUE {} AFTER {};", sql::literal(new), sql::literal(old)));
+        .suggest(format!(
+            "ALTER TYPE {} ADD VALUE {} AFTER {};",
+            names::name_sql(&name),
+            sql::literal(new),
+            sql::literal(old)
+        ));
 }

@@ -1,11 +1,13 @@
 //! Renaming or moving a function, type, domain, sequence or role.
 
-use std::ops::Range;
-
+use super::drop_object::dropped_types;
 use crate::{
     finding::{Category, Severity},
-    rules::{ChangeContext, Check, Rule, Sink, names},
-    schema::{Session, Transaction, Unit},
+    rules::{
+        ChangeContext, Check, Rule, Sink, names,
+        origin::{Origin, Renames, is_absent},
+    },
+    schema::{Session, Transaction},
     sql::ast::{self, Name, NodeEnum, ObjectType},
 };
 
@@ -24,6 +26,7 @@ pub(super) static RULE: Rule = Rule {
     bad: &[
         "alter function app.two() rename to deux;",
         "create or replace function app.two() returns int language sql immutable set search_path = '' as 'select 1 + 1';\nalter function app.two() rename to deux;",
+        "alter function app.two() rename to deux;\nalter function app.deux() rename to zwei;",
         "alter sequence app.numbers rename to ids;",
         "alter type app.mood set schema public;",
     ],
@@ -36,22 +39,46 @@ pub(super) static RULE: Rule = Rule {
 };
 
 fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
+    let renames = Renames::of(context);
     for (index, unit) in context.units.iter().enumerate() {
         let Some((kind, name, to)) = renamed(&unit.node) else { continue };
         let same = |(other, made): &(ObjectType, Name)| {
             names::same_namespace(*other, kind) && names::same_name(made, &name)
         };
         let session = Session::new(Transaction::default());
-        let was_there = context.before.relation(&context.before.resolve(&name, &session)).is_some()
-            || !context.before.resolve_routine(&name, &session).1.is_empty();
-        let makes = |unit: &&Unit| !(was_there && names::takes_what_is_there(&unit.node));
-        let made = |among: Range<usize>| {
-            let mut makers = context.creators(&name.name, among).filter(makes);
+        let was_there = |name: &Name| {
+            let object = match &unit.node {
+                NodeEnum::RenameStmt(rename) => rename.object.as_deref(),
+                NodeEnum::AlterObjectSchemaStmt(alter) => alter.object.as_deref(),
+                _ => None,
+            };
+            // Overloads are told apart by their arguments.
+            let arguments = match object.and_then(|object| object.node.as_ref()) {
+                Some(NodeEnum::ObjectWithArgs(object)) if !object.args_unspecified => {
+                    Some(dropped_types(object, context, &session))
+                }
+                _ => None,
+            };
+            let mut overloads = context.before.resolve_routine(name, &session).1.iter();
+            context.before.relation(&context.before.resolve(name, &session)).is_some()
+                || overloads.any(|routine| arguments.as_ref().is_none_or(|it| routine.arguments == *it))
+        };
+        let made_again = {
+            let rest = index + 1..index + 1 + context.rest_of_transaction(index).len();
+            let mut makers = context.creators(&name.name, rest);
             makers.any(|unit| names::created(&unit.node).iter().any(same))
         };
-        let born_here = made(0..index);
-        let made_again = made(index + 1..index + 1 + context.rest_of_transaction(index).len());
-        if !born_here && !made_again {
+        let old = renames.origin(context, index, (kind, &name), &was_there);
+        let guarded = match &unit.node {
+            NodeEnum::RenameStmt(rename) => rename.missing_ok,
+            NodeEnum::AlterObjectSchemaStmt(alter) => alter.missing_ok,
+            _ => false,
+        };
+        let known = matches!(&old, Origin::Old(name) if was_there(name));
+        if guarded && is_absent(context, index, (kind, &name), (&old, known)) {
+            continue;
+        }
+        if matches!(old, Origin::Old(_)) && !made_again {
             let what = names::kind_in_words(kind);
             sink.report_at(
                 unit.at,

@@ -3,7 +3,10 @@
 use crate::{
     finding::{Category, Severity},
     lock::LockMode,
-    rules::{ChangeContext, Check, Rule, Sink, names},
+    rules::{
+        ChangeContext, Check, Rule, Sink, names,
+        origin::{Origin, Renames, is_absent},
+    },
     schema::{QName, Session, Transaction, Unit},
     sql::{
         self,
@@ -42,26 +45,28 @@ pub(super) static RULE: Rule = Rule {
         "alter table public.orders rename to purchases;\ncreate view public.orders with (security_invoker = on) as select * from public.purchases;",
         "create table app.t (id bigint primary key);\nalter table app.t rename to u;",
         "alter table public.orders_pkey rename to orders_key;",
+        "alter table if exists public.never_was rename to other;",
     ],
     checks: &[Check::Change(check)],
     ..Rule::BLANK
 };
 
 fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
+    let renames = Renames::of(context);
     for (index, unit) in context.units.iter().enumerate() {
         let Some((range, to)) = renamed(unit) else { continue };
         let session = Session::new(Transaction::default());
         let table = context.before.resolve_range(range, &session);
         let old = Name::of(range);
-        let born_here = table.is_temporary()
-            || range.relpersistence == "t"
-            || context
-                .creators(&old.name, 0..index)
-                .filter(|unit| {
-                    !(names::takes_what_is_there(&unit.node) && context.before.relation(&table).is_some())
-                })
-                .flat_map(|unit| names::created(&unit.node))
-                .any(|(kind, made)| kind != ObjectType::ObjectColumn && names::same_name(&made, &old));
+        let kind = ObjectType::ObjectTable;
+        let was_there =
+            |name: &Name| context.before.relation(&context.before.resolve(name, &session)).is_some();
+        let origin = renames.origin(context, index, (kind, &old), &was_there);
+        let born_here = table.is_temporary() || range.relpersistence == "t" || origin == Origin::Born;
+        let known = matches!(&origin, Origin::Old(name) if was_there(name));
+        if missing_ok(unit) && is_absent(context, index, (kind, &old), (&origin, known)) {
+            continue;
+        }
         let later = index + 1..index + 1 + context.rest_of_transaction(index).len();
         let name_stays = context
             .creators(&old.name, later)
@@ -92,6 +97,14 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             table.sql(),
             sql::qualified(&new.schema, &new.name),
         ));
+    }
+}
+
+fn missing_ok(unit: &Unit) -> bool {
+    match &unit.node {
+        NodeEnum::RenameStmt(rename) => rename.missing_ok,
+        NodeEnum::AlterObjectSchemaStmt(alter) => alter.missing_ok,
+        _ => false,
     }
 }
 

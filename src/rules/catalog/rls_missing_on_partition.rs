@@ -43,9 +43,11 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             continue;
         }
         let Some(parent) = access::guarded_parent(context, table) else { continue };
-        let Some(at) = since(context, table, parent) else { continue };
+        let made = since(context, table, parent);
+        let Some(at) = made.or_else(|| access::brought_within_reach(context, table)) else { continue };
         let reach = access::reach(table);
-        if reach.is_empty() && context.config.supabase.expose_public {
+        let moved = made.is_none() || table.secured.is_some_and(|at| Some(at) != table.born);
+        if reach.is_empty() && context.config.supabase.expose_public && !moved {
             continue;
         }
         let whom = match reach.is_empty() {

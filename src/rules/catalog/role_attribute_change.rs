@@ -142,7 +142,7 @@ fn roles(nodes: &[Node]) -> Vec<String> {
 }
 
 /// The roles that an option lists: `IN ROLE a, b`.
-fn listed(options: &[Node], name: &str) -> Vec<String> {
+pub(super) fn listed(options: &[Node], name: &str) -> Vec<String> {
     let lists = options.iter().filter_map(|option| match &option.node {
         Some(NodeEnum::DefElem(option)) if option.defname == name => match &option.arg.as_ref()?.node {
             Some(NodeEnum::List(list)) => Some(roles(&list.items)),

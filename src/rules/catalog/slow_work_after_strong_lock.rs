@@ -2,8 +2,9 @@
 
 use crate::{
     finding::{Category, Severity},
-    rules::{Check, Context, Rule, Sink, dml},
-    schema::{At, Nesting, QName, Unit, Work},
+    lock::LockMode,
+    rules::{Check, Context, Rule, Sink, common, dml},
+    schema::{At, Nesting, QName, RelationKind, Unit, Work},
     sql::ast::{NodeEnum, NodeRef, strings},
 };
 
@@ -27,12 +28,14 @@ pub(in crate::rules) static RULE: Rule = Rule {
     bad: &[
         "alter table app.orders add column a int;\nupdate app.items set note = '' where note is null;",
         "alter table app.orders add column a int;\nselect pg_sleep(60);",
+        "alter table app.orders add column a int;\ninsert into app.items (id) select id + 1000 from app.orders where a = 1;",
         "do $$ begin alter table app.orders add column a int; update app.items set note = '' where note is null; end $$;",
     ],
     good: &[
         "alter table app.orders add column a int;\ncomment on column app.orders.a is 'x';\ncreate function app.f() returns int language sql immutable set search_path = '' as 'select 1';",
         "alter table app.orders add column a int;\n-- next file\nselect count(*) from app.items;",
         "alter table app.orders add column a int;\nupdate app.items set note = '' where id = 1;",
+        "alter table app.orders add column a int;\ninsert into app.items (id) select id + 1000 from app.orders where id = 1;",
         "alter table app.orders add column a int;\ncreate table app.lines (id bigint primary key, order_id bigint);\ncreate index on app.lines (order_id);\nalter table app.lines add foreign key (order_id) references app.orders (id);",
     ],
     also: &["bulk-dml"],
@@ -52,7 +55,12 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     let worst = held.strong().rev().find_map(|(mode, _)| {
         let own = own.filter(|(_, (own, taken))| *own == mode && earlier(taken));
         let own = own.map(|(table, (_, taken))| (table, taken));
-        let (table, taken) = own.or_else(|| held.of(mode).rev().find(|(_, taken)| earlier(taken)))?;
+        // A concurrent refresh shuts out nobody but another refresh.
+        let refreshed = |table: &QName| {
+            mode == LockMode::Exclusive && common::is_kind(context, table, RelationKind::MaterializedView)
+        };
+        let mut others = held.of(mode).rev().filter(|(table, taken)| earlier(taken) && !refreshed(table));
+        let (table, taken) = own.or_else(|| others.next())?;
         Some((table, mode, *taken))
     });
     let Some((table, mode, taken)) = worst else { return };
@@ -104,6 +112,9 @@ fn slow(context: &Context<'_>) -> Option<(String, Option<QName>)> {
     if sleeps(context.node) {
         return Some(("sleeps".into(), None));
     }
+    if let Some(source) = copied(context) {
+        return Some((format!("copies rows of `{source}`"), Some(source)));
+    }
     // A foreign key looks up its own table's rows in the other one: the rows are named.
     let own = context.alter_table().map(|(table, _)| table);
     let worst = context
@@ -128,6 +139,26 @@ fn slow(context: &Context<'_>) -> Option<(String, Option<QName>)> {
         }
         Work::Brief => None,
     }
+}
+
+/// The live table whose rows an `INSERT … SELECT` or `CREATE TABLE AS` looks for by a condition that is no key.
+fn copied(context: &Context<'_>) -> Option<QName> {
+    let select = match context.node {
+        NodeEnum::InsertStmt(insert) => insert.select_stmt.as_deref(),
+        NodeEnum::CreateTableAsStmt(create) if !create.into.as_ref().is_some_and(|into| into.skip_data) => {
+            create.query.as_deref()
+        }
+        _ => None,
+    };
+    let Some(NodeEnum::SelectStmt(select)) = select.and_then(|node| node.node.as_ref()) else { return None };
+    if select.limit_count.is_some() || select.where_clause.is_none() {
+        return None;
+    }
+    let names = select.from_clause.iter().flat_map(dml::reads).flat_map(|name| dml::sources(name, context));
+    let sources: Vec<QName> = names.map(|name| context.catalog.resolve(&name, context.session)).collect();
+    let source = sources.iter().find(|source| context.is_live(source))?;
+    let by_key = sources.len() == 1 && dml::picks_by_key(select.where_clause.as_deref(), source, context);
+    (!by_key).then(|| source.clone())
 }
 
 fn sleeps(node: &NodeEnum) -> bool {

@@ -4,6 +4,7 @@ use crate::{
     finding::{Category, Severity},
     rules::{ChangeContext, Check, Rule, Sink},
     schema::{ConstraintKind, RelationKind},
+    sql,
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -68,6 +69,21 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             .on(&relation.name);
         if unique {
             report.severity(Severity::Info);
+        } else if let Some(partitioning) = &relation.partitioning {
+            // The key of a partitioned table holds the partition key's columns.
+            let mut key: Vec<String> =
+                relation.column("id").map(|column| column.name.clone()).into_iter().collect();
+            key.extend(partitioning.columns.iter().filter(|column| *column != "id").cloned());
+            if key.len() > partitioning.columns.len()
+                && key.iter().all(|name| relation.column(name).is_some())
+            {
+                let key: Vec<String> = key.iter().map(|name| sql::ident(name)).collect();
+                report.suggest(format!(
+                    "ALTER TABLE {} ADD PRIMARY KEY ({});",
+                    relation.name.sql(),
+                    key.join(", ")
+                ));
+            }
         } else if relation.column("id").is_none() {
             report.suggest(format!(
                 "ALTER TABLE {} ADD COLUMN id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY;",

@@ -3,11 +3,14 @@
 use crate::{
     finding::{Category, Severity},
     lock::LockMode,
-    rules::{ChangeContext, Check, Rule, Sink},
+    rules::{ChangeContext, Check, Rule, Sink, context::subcommands, names},
     schema::{Session, Transaction, Unit},
     sql::{
         self,
-        ast::{AlterTableType, Name, Node, NodeEnum, NodeRef, VariableSetKind, a_const, strings},
+        ast::{
+            AlterTableCmd, AlterTableType, Name, Node, NodeEnum, NodeRef, ObjectType, VariableSetKind,
+            a_const, strings,
+        },
     },
 };
 
@@ -34,10 +37,12 @@ pub(super) static RULE: Rule = Rule {
     bad: &[
         "alter table app.orders disable trigger user;",
         "alter table app.orders disable trigger all;",
+        "alter table app.orders disable trigger all;\nalter table app.orders enable trigger user;",
         "select set_config('session_replication_role', 'replica', true);\nupdate app.orders set id = 2 where id = 1;\nalter table app.orders disable trigger user;",
     ],
     good: &[
         "alter table app.orders disable trigger user;\nupdate app.orders set id = 2 where id = 1;\nalter table app.orders enable trigger user;",
+        "alter table app.orders disable trigger user, enable trigger all;",
     ],
     checks: &[Check::Change(check)],
     ..Rule::BLANK
@@ -56,57 +61,98 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             .severity(Severity::Error);
             continue;
         }
-        for (table, trigger) in switched(unit, false) {
-            let name = context.before.resolve(&table, &session);
+        for (place, off) in switches(unit).into_iter().enumerate().filter(|(_, switch)| !switch.on) {
+            let name = context.before.resolve(&off.table, &session);
             let born_here = context.after.relation(&name).is_some_and(|relation| relation.born.is_some());
-            let on_again =
-                context.rest_of_transaction(index).iter().flat_map(|other| switched(other, true)).any(
-                    |(other, other_trigger)| {
-                        other.name == table.name && (other_trigger == trigger || other_trigger.is_empty())
-                    },
-                );
-            if !born_here && !on_again {
-                let what =
-                    if trigger.is_empty() { "all triggers".into() } else { format!("trigger `{trigger}`") };
-                let all = match &unit.node {
-                    NodeEnum::AlterTableStmt(_)
-                        if unit.text.to_ascii_lowercase().contains("trigger user") =>
-                    {
-                        "USER"
-                    }
-                    _ => "ALL",
-                };
-                let which = if trigger.is_empty() { all.into() } else { sql::ident(&trigger) };
-                sink.report_at(unit.at, unit.span.clone(), format!("{what} of `{name}` stay switched off"))
-                    .on(&name)
-                    .suggest(format!("ALTER TABLE {} ENABLE TRIGGER {which};", name.sql()));
+            let later = switches(unit)
+                .into_iter()
+                .skip(place + 1)
+                .any(|on| undoes(&on, &off, &[off.table.name.clone()]));
+            if born_here || later || undone_later(context, index, &off) {
+                continue;
             }
+            let what = match off.which {
+                Which::All => "all triggers".to_owned(),
+                Which::User => "all triggers but those of foreign keys".to_owned(),
+                Which::One(ref trigger) => format!("trigger `{trigger}`"),
+            };
+            let (stay, which) = match &off.which {
+                Which::All => ("stay", "ALL".to_owned()),
+                Which::User => ("stay", "USER".to_owned()),
+                Which::One(trigger) => ("stays", sql::ident(trigger)),
+            };
+            sink.report_at(unit.at, unit.span.clone(), format!("{what} of `{name}` {stay} switched off"))
+                .on(&name)
+                .suggest(format!("ALTER TABLE {} ENABLE TRIGGER {which};", name.sql()));
         }
     }
 }
 
-/// Triggers that a statement switches on or off: (table, name or "" for all).
-fn switched(unit: &Unit, on: bool) -> Vec<(Name, String)> {
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Which {
+    /// Those of foreign keys too.
+    All,
+    User,
+    One(String),
+}
+
+/// One subcommand that switches triggers on or off.
+struct Switch {
+    table: Name,
+    which: Which,
+    on: bool,
+}
+
+/// Whether the rest of the transaction switches them on again, or takes them or their table away.
+fn undone_later(context: &ChangeContext<'_>, index: usize, off: &Switch) -> bool {
+    let mut called = vec![off.table.name.clone()];
+    context.rest_of_transaction(index).iter().any(|unit| {
+        if let NodeEnum::RenameStmt(rename) = &unit.node
+            && rename.rename_type() == ObjectType::ObjectTable
+            && rename.relation.as_ref().is_some_and(|range| called.contains(&range.relname))
+        {
+            called.push(rename.newname.clone());
+        }
+        let gone = names::dropped(&unit.node).iter().any(|(kind, name)| match kind {
+            ObjectType::ObjectTable => called.contains(&name.name),
+            ObjectType::ObjectTrigger => {
+                off.which == Which::One(name.name.clone())
+                    && name.schema.as_ref().is_some_and(|table| called.contains(table))
+            }
+            _ => false,
+        });
+        gone || switches(unit).iter().any(|on| undoes(on, off, &called))
+    })
+}
+
+/// `called`: the names that the table has had.
+fn undoes(on: &Switch, off: &Switch, called: &[String]) -> bool {
+    let covers = match (&on.which, &off.which) {
+        (Which::All, _) => true,
+        (Which::User, off) => *off != Which::All,
+        (one, off) => one == off,
+    };
+    on.on && covers && called.contains(&on.table.name)
+}
+
+fn switches(unit: &Unit) -> Vec<Switch> {
     use AlterTableType as T;
     let NodeEnum::AlterTableStmt(alter) = &unit.node else { return Vec::new() };
     let Some(table) = alter.relation.as_ref().map(Name::of) else { return Vec::new() };
-    alter
-        .cmds
-        .iter()
-        .filter_map(|command| match &command.node {
-            Some(NodeEnum::AlterTableCmd(command)) => Some(command),
-            _ => None,
-        })
-        .filter(|command| {
-            let kinds: &[T] = if on {
-                &[T::AtEnableTrig, T::AtEnableAlwaysTrig, T::AtEnableTrigAll, T::AtEnableTrigUser]
-            } else {
-                &[T::AtDisableTrig, T::AtDisableTrigAll, T::AtDisableTrigUser]
-            };
-            kinds.contains(&command.subtype())
-        })
-        .map(|command| (table.clone(), command.name.clone()))
-        .collect()
+    let switch = |command: &AlterTableCmd| {
+        let one = || Which::One(command.name.clone());
+        let (which, on) = match command.subtype() {
+            T::AtEnableTrig | T::AtEnableAlwaysTrig => (one(), true),
+            T::AtEnableTrigAll => (Which::All, true),
+            T::AtEnableTrigUser => (Which::User, true),
+            T::AtDisableTrig => (one(), false),
+            T::AtDisableTrigAll => (Which::All, false),
+            T::AtDisableTrigUser => (Which::User, false),
+            _ => return None,
+        };
+        Some(Switch { table: table.clone(), which, on })
+    };
+    subcommands(alter).into_iter().filter_map(switch).collect()
 }
 
 fn sets_replica(unit: &Unit) -> bool {

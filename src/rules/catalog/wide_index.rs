@@ -44,7 +44,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         return;
     }
     let table = context.resolve(range);
-    let name = common::index_name(index, &table);
+    let name = common::index_name(context.catalog, index, &table);
     let columns = index.index_params.len();
     sink.report(format!(
         "builds index `{name}` of {columns} columns on `{table}`; few searches use the later ones"

@@ -89,8 +89,9 @@ pub(crate) fn used(node: &NodeEnum, context: &Context<'_>) -> Option<New> {
                     _ => None,
                 });
                 let mut inserted = named.zip(&clause.values);
-                assigned(&table, &clause.target_list)
-                    .or_else(|| inserted.find_map(|(column, value)| find(&of_column(&table, &column)?, value)))
+                assigned(&table, &clause.target_list).or_else(|| {
+                    inserted.find_map(|(column, value)| find(&of_column(&table, &column)?, value))
+                })
             });
             if found.is_some() {
                 return found;
@@ -150,6 +151,17 @@ pub(crate) fn used(node: &NodeEnum, context: &Context<'_>) -> Option<New> {
         NodeEnum::CreateTrigStmt(trigger) => {
             let columns = columns_of(&context.resolve(trigger.relation.as_ref()?), context);
             return in_nodes(trigger.when_clause.as_deref(), &columns, context);
+        }
+        NodeEnum::CreateDomainStmt(create) => {
+            let ty = context.catalog.column_type(create.type_name.as_ref()?, context.session);
+            let columns = [("value".to_owned(), enum_of(&ty, context)?)];
+            let default = create.constraints.iter().find_map(|constraint| match &constraint.node {
+                Some(NodeEnum::Constraint(it)) if it.contype() == ConstrType::ConstrDefault => {
+                    find(&columns[0].1, it.raw_expr.as_deref()?)
+                }
+                _ => None,
+            });
+            return default.or_else(|| in_checks(&create.constraints, &columns, context));
         }
         // The body of a plpgsql function is read when it runs; an SQL one when it is created.
         NodeEnum::CreateFunctionStmt(create) => return routine::body(create, context),
@@ -219,9 +231,8 @@ fn in_checks<'a>(
 /// Names of a table's columns, each with its type, where that is a type of the migrations.
 fn columns_of(table: &QName, context: &Context<'_>) -> Vec<(String, QName)> {
     let columns = context.relation(table).map(|table| table.columns.as_slice()).unwrap_or_default();
-    let known = columns
-        .iter()
-        .filter_map(|column| Some((column.name.clone(), enum_of(&column.ty, context)?)));
+    let known =
+        columns.iter().filter_map(|column| Some((column.name.clone(), enum_of(&column.ty, context)?)));
     known.collect()
 }
 
@@ -272,7 +283,9 @@ fn in_node(node: &NodeEnum, columns: &[(String, QName)], context: &Context<'_>) 
             }
             NodeRef::FuncCall(call) => found = found.take().or_else(|| argument(call, context)),
             NodeRef::CoalesceExpr(coalesce) => {
-                found = found.take().or_else(|| beside(&coalesce.args, &coalesce.args, &columns_of_type, context));
+                found = found
+                    .take()
+                    .or_else(|| beside(&coalesce.args, &coalesce.args, &columns_of_type, context));
             }
             NodeRef::CaseExpr(case) => {
                 let tested = case.args.iter().filter_map(|arm| match &arm.node {

@@ -29,9 +29,9 @@ pub(super) fn body(create: &ast::CreateFunctionStmt, context: &Context<'_>) -> O
     let of = |parameter: &ast::FunctionParameter| {
         enum_of(&context.catalog.column_type(parameter.arg_type.as_ref()?, context.session), context)
     };
-    let default = parameters.iter().find_map(|parameter| {
-        new_among(&of(parameter)?, &constants(parameter.defexpr.as_deref()?), context)
-    });
+    let default = parameters
+        .iter()
+        .find_map(|parameter| new_among(&of(parameter)?, &constants(parameter.defexpr.as_deref()?), context));
     if default.is_some() {
         return default;
     }
@@ -54,10 +54,13 @@ pub(super) fn body(create: &ast::CreateFunctionStmt, context: &Context<'_>) -> O
 /// Whether the body of an SQL function is looked at when it is created: `check_function_bodies`.
 fn reads_bodies(context: &Context<'_>) -> bool {
     let file = context.at().file;
-    let set = context.before.iter().rev().take_while(|unit| unit.at.file == file).find_map(|unit| match &unit.node {
-        NodeEnum::VariableSetStmt(set) if set.name == "check_function_bodies" => Some(set),
-        _ => None,
-    });
+    let set =
+        context.before.iter().rev().take_while(|unit| unit.at.file == file).find_map(|unit| {
+            match &unit.node {
+                NodeEnum::VariableSetStmt(set) if set.name == "check_function_bodies" => Some(set),
+                _ => None,
+            }
+        });
     !set.is_some_and(|set| {
         let value = set.args.first().and_then(|value| match value.node.as_ref()? {
             NodeEnum::AConst(constant) => match constant.val.as_ref()? {

@@ -62,7 +62,7 @@ impl Change<'_> {
     pub(super) fn own_sequence(&mut self, relation: &Relation, column: &str) {
         let name = super::constraint::object_name(&relation.name.name, Some(column), "seq");
         let schema = &relation.name.schema;
-        let name = self.free_name(schema, &name);
+        let name = self.catalog.free_name(schema, &name);
         let mut sequence =
             Relation::new(QName::new(schema.clone(), name), RelationKind::Sequence, Some(self.at));
         sequence.temporary = relation.temporary;

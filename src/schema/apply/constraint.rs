@@ -55,6 +55,11 @@ pub(super) fn joined(columns: &[String]) -> String {
 }
 
 impl Catalog {
+    /// A name for a new relation or index that nothing in the schema has: `name`, `name1`, …
+    pub(crate) fn free_name(&self, schema: &str, name: &str) -> String {
+        first_free(name, |candidate| self.is_taken(schema, candidate))
+    }
+
     /// Whether a relation or an index of that name stands in the schema.
     fn is_taken(&self, schema: &str, name: &str) -> bool {
         let name = QName::new(schema, name);
@@ -63,11 +68,6 @@ impl Catalog {
 }
 
 impl Change<'_> {
-    /// A name for a new relation or index that nothing in the schema has.
-    pub(super) fn free_name(&self, schema: &str, name: &str) -> String {
-        first_free(name, |candidate| self.catalog.is_taken(schema, candidate))
-    }
-
     /// A name for a new index of a relation that is not in the model at the moment.
     pub(super) fn free_index_name(&self, relation: &Relation, name: &str) -> String {
         let schema = &relation.name.schema;

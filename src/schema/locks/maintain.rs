@@ -35,7 +35,9 @@ impl Claims<'_> {
                     }
                 }
                 O::ObjectTrigger | O::ObjectPolicy | O::ObjectRule => {
-                    self.part(object, LockMode::AccessExclusive)
+                    if !(drop.missing_ok && self.lacks(object, drop.remove_type())) {
+                        self.part(object, LockMode::AccessExclusive);
+                    }
                 }
                 O::ObjectSchema if cascade => {
                     let Some(schema) = ast::string(object) else { continue };
@@ -96,6 +98,19 @@ impl Claims<'_> {
             .map(|view| view.name.clone())
             .collect();
         readers.iter().for_each(|view| self.drop_relation(view, true));
+    }
+
+    /// Whether the table, all of which is known, has no such policy or trigger: then IF EXISTS leaves it alone.
+    fn lacks(&self, object: &Node, kind: O) -> bool {
+        let Some(NodeEnum::List(list)) = &object.node else { return false };
+        let mut path = ast::strings(&list.items);
+        let (Some(name), Some(table)) = (path.pop(), Name::from_parts(&path)) else { return false };
+        let table = self.catalog.resolve(&table, self.session);
+        self.catalog.relation(&table).filter(|table| table.columns_known).is_some_and(|table| match kind {
+            O::ObjectTrigger => !table.triggers.iter().any(|trigger| trigger.name == name),
+            O::ObjectPolicy => table.policy(&name).is_none(),
+            _ => false,
+        })
     }
 
     /// The table of a policy, trigger or constraint: all but the last part of the name.

@@ -3,15 +3,18 @@
 //! Judged by their text, of which numbers and ISO dates are understood. What cannot be told that way
 //! counts as not proven, and as not overlapping.
 
+mod facts;
+
 use std::cmp::Ordering;
 
+use self::facts::{Fact, checks, column, conjuncts, ends, fact, facts};
 use crate::{
-    schema::{ConstraintKind, Relation},
+    schema::Relation,
     sql::{
         self,
         ast::{
-            AExpr, AExprKind, BoolExprType, Node, NodeEnum, PartitionBoundSpec, PartitionRangeDatumKind,
-            a_const, strings,
+            AExprKind, BoolExprType, Node, NodeEnum, PartitionBoundSpec, PartitionRangeDatumKind, a_const,
+            strings,
         },
     },
 };
@@ -36,7 +39,16 @@ impl Scalar {
     fn order(&self, other: &Self) -> Option<Ordering> {
         match (self, other) {
             (Self::Number(a), Self::Number(b)) => a.partial_cmp(b),
+            // `pg_dump` puts the numbers of a bound in quotes.
+            (Self::Number(a), Self::Text(b)) => a.partial_cmp(&b.trim().parse().ok()?),
+            (Self::Text(a), Self::Number(b)) => a.trim().parse::<f64>().ok()?.partial_cmp(b),
             (Self::Text(a), Self::Text(b)) if a == b => Some(Ordering::Equal),
+            // Digits of one length sort alike as text and as numbers.
+            (Self::Text(a), Self::Text(b))
+                if a.len() == b.len() && a.bytes().chain(b.bytes()).all(|byte| byte.is_ascii_digit()) =>
+            {
+                Some(a.cmp(b))
+            }
             (Self::Text(a), Self::Text(b)) => {
                 let (a, b) = (iso(a)?, iso(b)?);
                 match a.0.cmp(b.0) {
@@ -46,7 +58,6 @@ impl Scalar {
                     order => Some(order),
                 }
             }
-            _ => None,
         }
     }
 
@@ -222,25 +233,14 @@ fn is_outside(condition: &Node, column: &str, outside: &dyn Fn(&Fact) -> bool) -
     }
 }
 
-/// The two comparisons of a `BETWEEN`.
-fn ends(between: &AExpr, operators: [&str; 2]) -> Vec<Fact> {
-    let (Some(column), Some(NodeEnum::List(limits))) = (
-        between.lexpr.as_deref().and_then(column),
-        between.rexpr.as_deref().and_then(|node| node.node.as_ref()),
-    ) else {
-        return Vec::new();
-    };
-    let ends = operators.into_iter().zip(&limits.items);
-    ends.filter_map(|(operator, limit)| {
-        let values = vec![scalar(limit)?];
-        Some(Fact { column: column.clone(), operator: operator.into(), values, cast: cast(limit) })
-    })
-    .collect()
-}
-
 /// The CHECK that proves a bound, as SQL.
 pub(crate) fn check_sql(key: &[String], bound: &PartitionBoundSpec) -> Option<String> {
     let [column] = key else { return None };
+    // An expression; and rows with NULL, which a CHECK of this form would refuse.
+    let nulls = bound.listdatums.iter().any(|value| scalar(value).is_none());
+    if column.contains('(') || nulls {
+        return None;
+    }
     let column = sql::ident(column);
     let text = |scalar: &Scalar| match scalar {
         Scalar::Number(number) => number.to_string(),
@@ -262,171 +262,6 @@ pub(crate) fn check_sql(key: &[String], bound: &PartitionBoundSpec) -> Option<St
                 bound.listdatums.iter().filter_map(scalar).map(|value| text(&value)).collect();
             Some(format!("{column} IS NOT NULL AND {column} IN ({})", values.join(", ")))
         }
-        _ => None,
-    }
-}
-
-/// One comparison of a column with constants.
-struct Fact {
-    column: String,
-    /// `=`, `<`, `<=`, `>`, `>=`, `in`, `not in`, `not null`, `never`.
-    operator: String,
-    values: Vec<Scalar>,
-    /// Type that a constant is cast to.
-    cast: Option<String>,
-}
-
-impl Fact {
-    /// Whether it keeps the column at or above the limit.
-    fn is_from(&self, low: &Limit) -> bool {
-        let (Limit::Value(low), [value]) = (low, self.values.as_slice()) else { return false };
-        matches!(self.operator.as_str(), ">=" | ">" | "=") && value.order(low).is_some_and(Ordering::is_ge)
-    }
-
-    /// Whether it keeps the column below the limit.
-    fn is_below(&self, high: &Limit) -> bool {
-        let (Limit::Value(high), [value]) = (high, self.values.as_slice()) else { return false };
-        match self.operator.as_str() {
-            "<" => value.order(high).is_some_and(Ordering::is_le),
-            "<=" | "=" => value.order(high).is_some_and(Ordering::is_lt),
-            _ => false,
-        }
-    }
-
-    /// What is true where it is not.
-    fn negated(self) -> Option<Self> {
-        let operator = match self.operator.as_str() {
-            "<" => ">=",
-            ">=" => "<",
-            ">" => "<=",
-            "<=" => ">",
-            "=" | "in" => "not in",
-            "not in" => "in",
-            // No row of the bound is NULL there.
-            "not null" => "never",
-            _ => return None,
-        };
-        Some(Self { operator: operator.into(), ..self })
-    }
-}
-
-fn checks(table: &Relation) -> impl Iterator<Item = &Node> {
-    table.constraints.iter().filter(|constraint| constraint.validated && constraint.enforced).filter_map(
-        |constraint| match &constraint.kind {
-            ConstraintKind::Check { expression } => Some(&**expression),
-            _ => None,
-        },
-    )
-}
-
-fn facts(table: &Relation) -> Vec<Fact> {
-    let mut parts = Vec::new();
-    checks(table).for_each(|check| conjuncts(check, &mut parts));
-    // Compared with a constant of another type, it is another operator, which proves nothing.
-    let same_type = |fact: &Fact| {
-        let ty = table.column(&fact.column).map(|column| column.ty.name.clone());
-        ty.is_none() || fact.cast.is_none() || fact.cast == ty
-    };
-    parts.into_iter().flat_map(all_facts).filter(same_type).collect()
-}
-
-/// `BETWEEN` is two of them, `c = 'a' OR c = 'b'` is one.
-fn all_facts(node: &Node) -> Vec<Fact> {
-    match &node.node {
-        Some(NodeEnum::AExpr(between)) if between.kind() == AExprKind::AexprBetween => {
-            ends(between, [">=", "<="])
-        }
-        // NOT (a OR b): each of them turned round.
-        Some(NodeEnum::BoolExpr(not)) if not.boolop() == BoolExprType::NotExpr => {
-            let either = |node: &Node| match &node.node {
-                Some(NodeEnum::BoolExpr(either)) if either.boolop() == BoolExprType::OrExpr => {
-                    either.args.iter().filter_map(|part| fact(part)?.negated()).collect()
-                }
-                _ => Vec::from_iter(fact(node).and_then(Fact::negated)),
-            };
-            not.args.iter().flat_map(either).collect()
-        }
-        Some(NodeEnum::BoolExpr(either)) if either.boolop() == BoolExprType::OrExpr => {
-            let facts: Option<Vec<Fact>> = either.args.iter().map(fact).collect();
-            let Some(mut facts) = facts else { return Vec::new() };
-            let Some(first) = facts.pop() else { return Vec::new() };
-            let alike =
-                |fact: &Fact| fact.column == first.column && matches!(fact.operator.as_str(), "=" | "in");
-            if !alike(&first) || !facts.iter().all(alike) {
-                return Vec::new();
-            }
-            let values = facts.into_iter().flat_map(|fact| fact.values).chain(first.values).collect();
-            vec![Fact { column: first.column, operator: "in".into(), values, cast: first.cast }]
-        }
-        _ => fact(node).into_iter().collect(),
-    }
-}
-
-fn conjuncts<'a>(node: &'a Node, parts: &mut Vec<&'a Node>) {
-    match &node.node {
-        Some(NodeEnum::BoolExpr(expression)) if expression.boolop() == BoolExprType::AndExpr => {
-            expression.args.iter().for_each(|part| conjuncts(part, parts));
-        }
-        _ => parts.push(node),
-    }
-}
-
-fn fact(node: &Node) -> Option<Fact> {
-    match node.node.as_ref()? {
-        NodeEnum::NullTest(test) if test.nulltesttype() == sql::ast::NullTestType::IsNotNull => {
-            let column = column(test.arg.as_ref()?)?;
-            Some(Fact { column, operator: "not null".into(), values: Vec::new(), cast: None })
-        }
-        NodeEnum::AExpr(expression) => {
-            let operator = strings(&expression.name).pop()?;
-            let (left, right) = (expression.lexpr.as_ref()?, expression.rexpr.as_ref()?);
-            let list = |operator: &str| {
-                let NodeEnum::List(list) = right.node.as_ref()? else { return None };
-                let values: Option<Vec<Scalar>> = list.items.iter().map(scalar).collect();
-                let cast = list.items.iter().find_map(cast);
-                Some(Fact { column: column(left)?, operator: operator.into(), values: values?, cast })
-            };
-            match expression.kind() {
-                AExprKind::AexprOp => {
-                    let (column, operator, value) = match (column(left), column(right)) {
-                        (Some(column), _) => (column, operator.as_str(), right),
-                        (_, Some(column)) => (column, turned(&operator), left),
-                        _ => return None,
-                    };
-                    let operator = if operator == "<>" { "not in" } else { operator };
-                    let values = vec![scalar(value)?];
-                    Some(Fact { column, operator: operator.into(), values, cast: cast(value) })
-                }
-                AExprKind::AexprIn if operator == "=" => list("in"),
-                AExprKind::AexprIn if operator == "<>" => list("not in"),
-                _ => None,
-            }
-        }
-        _ => None,
-    }
-}
-
-/// The type that a constant is cast to.
-fn cast(node: &Node) -> Option<String> {
-    match node.node.as_ref()? {
-        NodeEnum::TypeCast(cast) => strings(&cast.type_name.as_ref()?.names).pop(),
-        _ => None,
-    }
-}
-
-fn turned(operator: &str) -> &str {
-    match operator {
-        "<" => ">",
-        ">" => "<",
-        "<=" => ">=",
-        ">=" => "<=",
-        other => other,
-    }
-}
-
-fn column(node: &Node) -> Option<String> {
-    match node.node.as_ref()? {
-        NodeEnum::ColumnRef(column) => strings(&column.fields).pop(),
         _ => None,
     }
 }

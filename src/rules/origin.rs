@@ -1,0 +1,126 @@
+//! What an object was called before the change, through the renames and moves of the change.
+
+use std::ops::Range;
+
+use super::{ChangeContext, names};
+use crate::sql::ast::{self, Name, NodeEnum, ObjectType};
+
+/// Where an object comes from that a statement names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The change made it.
+    Born,
+    /// What had this name goes by another one by now.
+    Gone,
+    /// It was there, under this name.
+    Old(Name),
+}
+
+/// The statements of a change that rename or move something, with their numbers.
+pub(crate) struct Renames<'a>(Vec<(usize, &'a NodeEnum)>);
+
+impl<'a> Renames<'a> {
+    pub(crate) fn of(context: &ChangeContext<'a>) -> Self {
+        let units = context.units.iter().enumerate().map(|(index, unit)| (index, &unit.node));
+        Self(units.filter(|(_, node)| is_rename(node)).collect())
+    }
+
+    /// The origin of what the statement of that number names. Triggers are given as `table.name`, as
+    /// [`names::dropped`] gives them. `was_there`: whether the database had it before the change.
+    pub(crate) fn origin(
+        &self,
+        context: &ChangeContext<'a>,
+        index: usize,
+        (kind, name): (ObjectType, &Name),
+        was_there: &dyn Fn(&Name) -> bool,
+    ) -> Origin {
+        let made = |name: &Name, among: Range<usize>| {
+            context.creators(&name.name, among).filter(|unit| !is_rename(&unit.node)).any(|unit| {
+                names::created(&unit.node)
+                    .iter()
+                    .any(|(other, made)| names::same_namespace(*other, kind) && names::same_name(made, name))
+            })
+        };
+        let (mut current, mut upper) = (name.clone(), index);
+        for (at, node) in self.0.iter().rev().filter(|(at, _)| *at < index) {
+            let Some((from, to)) = renamed(node, kind, &current) else { continue };
+            if names::same_name(&to, &current) {
+                (current, upper) = (from, *at);
+            } else if names::same_name(&from, &current) {
+                return if made(&current, *at..upper) { Origin::Born } else { Origin::Gone };
+            }
+        }
+        // OR REPLACE and IF NOT EXISTS make nothing new of what was there.
+        if made(&current, 0..upper) && !was_there(&current) { Origin::Born } else { Origin::Old(current) }
+    }
+}
+
+/// Whether a statement with IF EXISTS finds nothing: a history that is whole never made it, or it is gone.
+pub(crate) fn is_absent(
+    context: &ChangeContext<'_>,
+    index: usize,
+    (kind, name): (ObjectType, &Name),
+    (origin, was_there): (&Origin, bool),
+) -> bool {
+    let before = context.before;
+    let never_made = *origin != Origin::Born && before.has_history && !before.blind && !was_there;
+    let dropped = || {
+        let last = context.units[..index].iter().rposition(|unit| {
+            names::dropped(&unit.node).iter().any(|(other, dropped)| {
+                names::same_namespace(*other, kind) && names::same_name(dropped, name)
+            })
+        });
+        last.is_some_and(|at| {
+            !context
+                .creators(&name.name, at..index)
+                .flat_map(|unit| names::created(&unit.node))
+                .any(|(other, made)| names::same_namespace(other, kind) && names::same_name(&made, name))
+        })
+    };
+    *origin == Origin::Gone || never_made || dropped()
+}
+
+fn is_rename(node: &NodeEnum) -> bool {
+    matches!(node, NodeEnum::RenameStmt(_) | NodeEnum::AlterObjectSchemaStmt(_))
+}
+
+/// The name before and after, where the statement concerns objects of that kind.
+fn renamed(node: &NodeEnum, kind: ObjectType, current: &Name) -> Option<(Name, Name)> {
+    let under = |schema: &str| Name::qualified(schema, current.name.clone());
+    match node {
+        NodeEnum::RenameStmt(rename) => {
+            let (what, new) = (rename.rename_type(), &rename.newname);
+            let trigger = kind == ObjectType::ObjectTrigger;
+            match &rename.relation {
+                Some(table) if trigger && what == ObjectType::ObjectTrigger => Some((
+                    Name::qualified(table.relname.clone(), rename.subname.clone()),
+                    Name::qualified(table.relname.clone(), new.clone()),
+                )),
+                Some(table) if trigger && names::same_namespace(what, ObjectType::ObjectTable) => {
+                    Some((under(&table.relname), under(new)))
+                }
+                None if what == ObjectType::ObjectSchema && !trigger => {
+                    current.schema.as_ref().map(|_| (under(&rename.subname), under(new)))
+                }
+                relation if names::same_namespace(what, kind) && !trigger => {
+                    let from = match relation {
+                        Some(relation) => Name::of(relation),
+                        None => ast::name(rename.object.as_deref()?)?,
+                    };
+                    let to = Name { name: new.clone(), ..from.clone() };
+                    Some((from, to))
+                }
+                _ => None,
+            }
+        }
+        NodeEnum::AlterObjectSchemaStmt(alter) if names::same_namespace(alter.object_type(), kind) => {
+            let from = match &alter.relation {
+                Some(relation) => Name::of(relation),
+                None => ast::name(alter.object.as_deref()?)?,
+            };
+            let to = Name::qualified(alter.newschema.clone(), from.name.clone());
+            Some((from, to))
+        }
+        _ => None,
+    }
+}
