@@ -116,6 +116,7 @@ pub(super) fn no_section() -> Section {
         sql: String::new(),
         offsets: Vec::new(),
         cut: sql::Cut::default(),
+        unwrapped: None,
         checksum: Checksum(String::new()),
     }
 }

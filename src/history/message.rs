@@ -162,6 +162,7 @@ mod tests {
             sql: text.to_owned(),
             offsets: vec![(0, 0)],
             cut: sql::cut(text),
+            unwrapped: None,
             checksum: Checksum(String::new()),
         }
     }

@@ -118,6 +118,7 @@ fn make(direction: Direction, file: &Arc<SourceFile>, raw: Raw) -> Section {
         direction,
         file: Arc::clone(file),
         form: raw.form,
+        unwrapped: None,
         checksum: Checksum::of(&raw.sql),
         cut: sql::cut(&raw.sql),
         sql: raw.sql,

@@ -43,6 +43,7 @@ pub(super) fn drop_wrapper(section: &mut Section) -> bool {
     if !wrapped {
         return false;
     }
+    section.unwrapped = Some(section.cut.pieces[first].body.clone());
     for at in [last, first] {
         let piece = section.cut.pieces.remove(at);
         let blank: String = section.sql[piece.body.start..piece.end]

@@ -105,10 +105,18 @@ pub(crate) struct Section {
     pub(crate) offsets: Vec<(usize, usize)>,
     /// `sql` cut into pieces (offsets into `sql`).
     pub(crate) cut: Cut,
+    /// Where the `BEGIN` stood of a wrapper that was dropped.
+    pub(crate) unwrapped: Option<Range<usize>>,
     pub(crate) checksum: Checksum,
 }
 
 impl Section {
+    /// A statement's number in the file: those that are run are counted from 1, and so is a `BEGIN` that was
+    /// left out.
+    pub(crate) fn written(&self, statement: usize) -> usize {
+        statement + usize::from(self.unwrapped.is_some())
+    }
+
     /// The offset in the file of an offset in `sql`.
     pub(crate) fn file_offset(&self, offset: usize) -> usize {
         file_offset(&self.offsets, offset)

@@ -82,6 +82,15 @@ pub(crate) fn constraints_added_to_live<'a>(
         .collect()
 }
 
+/// Whether the statement is `ALTER TABLE ONLY` of a partitioned table: of a key it makes an index that is
+/// invalid until one of each partition is attached, and builds nothing.
+pub(crate) fn is_only(context: &Context<'_>) -> bool {
+    let NodeEnum::AlterTableStmt(alter) = context.node else { return false };
+    alter.relation.as_ref().is_some_and(|range| {
+        !range.inh && is_kind(context, &context.resolve(range), RelationKind::PartitionedTable)
+    })
+}
+
 /// The columns that `ALTER TABLE` adds to a live table; without those that `IF NOT EXISTS` skips.
 pub(crate) fn columns_added_to_live<'a>(context: &'a Context<'_>) -> Vec<(QName, &'a ColumnDef)> {
     let Some((table, commands)) = context.alter_table() else { return Vec::new() };

@@ -141,7 +141,11 @@ pub(crate) fn reads(node: &Node) -> Vec<Name> {
             _ => {}
         }
     }
-    ranges.retain(|name| name.schema.is_some() || !ctes.contains(&name.name));
+    ranges.retain(|name| match &name.schema {
+        // The catalogs are small, and nobody's.
+        Some(schema) => !matches!(schema.as_str(), "pg_catalog" | "information_schema"),
+        None => !ctes.contains(&name.name) && !name.name.starts_with("pg_"),
+    });
     ranges
 }
 
@@ -180,7 +184,8 @@ pub(crate) fn picks_by_key(condition: Option<&Node>, table: &QName, context: &Co
     let Some(condition) = condition else { return false };
     let relation = context.relation(table);
     let body = body_over(relation, context);
-    picks(condition, &keys(relation), &Given { lists: &[], others: &[], body, target: None, context })
+    let own = &table.name;
+    picks(condition, &keys(relation), &Given { lists: &[], others: &[], own, body, target: None, context })
 }
 
 /// As [`picks_by_key`] of a change's own condition, which may also take the key from a list of rows that
@@ -208,7 +213,32 @@ pub(crate) fn changes_by_key(change: &Dml<'_>, table: &QName, context: &Context<
     });
     let relation = context.relation(table);
     let body = body_over(relation, context).filter(|_| change.joins.is_empty());
-    picks(condition, &keys(relation), &Given { lists: &lists, others: &others, body, target: None, context })
+    let own = change.target.alias.as_ref().map_or(&change.target.relname, |alias| &alias.aliasname);
+    // A row of another table that is picked by its own key is given.
+    let pinned: Vec<String> =
+        others.iter().filter(|alias| is_pinned(alias, own, &others, change, context)).cloned().collect();
+    others.retain(|alias| !pinned.contains(alias));
+    lists.extend(pinned);
+    let given = Given { lists: &lists, others: &others, own, body, target: None, context };
+    picks(condition, &keys(relation), &given)
+}
+
+/// Whether the condition picks one row of a joined table.
+fn is_pinned(alias: &str, own: &str, others: &[String], change: &Dml<'_>, context: &Context<'_>) -> bool {
+    let mut relation = None;
+    sql::walk_all(change.joins, &mut |node| {
+        if let NodeRef::RangeVar(range) = node
+            && range.alias.as_ref().map_or(&range.relname, |it| &it.aliasname) == alias
+        {
+            relation = context.relation(&context.resolve(range));
+        }
+        true
+    });
+    let mut rest: Vec<String> = others.iter().filter(|other| *other != alias).cloned().collect();
+    rest.push(own.to_owned());
+    let given = Given { lists: &[], others: &rest, own: alias, body: None, target: None, context };
+    let condition = change.condition.filter(|_| relation.is_some());
+    condition.is_some_and(|condition| picks(condition, &keys(relation), &given))
 }
 
 /// As [`changes_by_key`], inside a body, where the key may also be a field of a loop's record: `t.id = r.id`.
@@ -218,11 +248,8 @@ pub(crate) fn changes_by_record(change: &Dml<'_>, table: &QName, context: &Conte
     let target = &change.target.relname;
     let alias = change.target.alias.as_ref().map(|alias| &alias.aliasname);
     let target = Some(alias.unwrap_or(target).as_str());
-    picks(
-        condition,
-        &keys(relation),
-        &Given { lists: &[], others: &[], body: body_over(relation, context), target, context },
-    )
+    let (body, own) = (body_over(relation, context), target.unwrap_or_default());
+    picks(condition, &keys(relation), &Given { lists: &[], others: &[], own, body, target, context })
 }
 
 /// Whether a condition takes a range of a key that is bounded at both ends by what a loop counts:
@@ -284,6 +311,8 @@ struct Given<'a, 'c> {
     lists: &'a [String],
     /// Aliases of other tables.
     others: &'a [String],
+    /// What the table is called whose key is asked for.
+    own: &'a str,
     /// Inside a body, the table: a bare name that is no column of it is a parameter or a variable.
     body: Option<&'a Relation>,
     /// Inside a body, what the table is called: another name before a dot is a record's.
@@ -384,13 +413,45 @@ fn equalities(condition: &Node, given: &Given<'_, '_>, fixed: &mut Vec<String>) 
                 return;
             }
             match (column(left, given), column(right, given)) {
-                (Some(name), None) => fixed.push(name),
-                (None, Some(name)) if kind == AExprKind::AexprOp => fixed.push(name),
+                (Some(name), None) if is_given(right, given) => fixed.push(name),
+                (None, Some(name)) if kind == AExprKind::AexprOp && is_given(left, given) => fixed.push(name),
                 _ => {}
             }
         }
         _ => {}
     }
+}
+
+/// Whether an expression is the same for every row: it names no column of them, and reads no table for more than
+/// one value.
+fn is_given(node: &Node, given: &Given<'_, '_>) -> bool {
+    let mut same = true;
+    sql::walk_all([node], &mut |node| match node {
+        NodeRef::SubLink(link) => {
+            let query = link.subselect.as_deref();
+            let single = link.sub_link_type() == SubLinkType::ExprSublink;
+            let read = query.into_iter().flat_map(reads).flat_map(|name| sources(name, given.context));
+            same &= single || read.count() == 0;
+            sql::walk_all(query, &mut |inner| {
+                if let NodeRef::ColumnRef(column) = inner {
+                    let path = strings(&column.fields);
+                    same &= !(path.len() > 1 && path.iter().any(|part| part == given.own));
+                }
+                true
+            });
+            false
+        }
+        NodeRef::ColumnRef(column) => {
+            let path = strings(&column.fields);
+            let listed = matches!(path.as_slice(), [list, _] if given.lists.contains(list));
+            let record =
+                matches!(path.as_slice(), [record, _] if given.target.is_some_and(|own| own != record));
+            same &= listed || record || given.is_variable(&path);
+            true
+        }
+        _ => true,
+    });
+    same
 }
 
 /// Whether an expression is a column of a table that is joined.

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use super::{
     Facts, Input, Rule,
-    catalog::unused_suppression,
+    catalog::{transaction_control, unused_suppression},
     engine, find, levels, precedence, suppress,
     traced::{self, Traced},
     weigh,
@@ -67,6 +67,11 @@ pub(crate) fn judge(input: &Input<'_>) -> Judged {
     findings.dedup_by(|a, b| order(a) == order(b));
     ignored.sort_by(|a, b| order(&a.0).cmp(&order(&b.0)));
     ignored.dedup_by(|a, b| order(&a.0) == order(&b.0));
+    let wrapped = wrapped(input);
+    if !wrapped.is_empty() {
+        let all = findings.iter_mut().chain(ignored.iter_mut().map(|(finding, _)| finding));
+        all.for_each(|finding| renumber(&wrapped, finding));
+    }
     findings.iter_mut().for_each(conceal);
     for (finding, reason) in &mut ignored {
         conceal(finding);
@@ -78,6 +83,32 @@ pub(crate) fn judge(input: &Input<'_>) -> Judged {
     let mut said = BTreeSet::new();
     notes.retain(|note| said.insert(note.clone()));
     Judged { findings, ignored, facts: outcome.facts, tables: outcome.tables, notes }
+}
+
+fn wrapped<'a>(input: &Input<'a>) -> Vec<&'a Migration> {
+    input.change.iter().copied().filter(|migration| migration.wrapper_dropped).collect()
+}
+
+/// Counts statements as they stand in the file, where a `BEGIN` around it was left out.
+fn renumber(wrapped: &[&Migration], finding: &mut Finding) {
+    let own = wrapped.iter().find(|migration| migration.path == finding.place.file);
+    let section = own.and_then(|migration| migration.section(finding.section));
+    let Some(section) = section.filter(|section| section.unwrapped.is_some()) else { return };
+    if finding.statement > 0 || finding.rule == transaction_control::RULE.name {
+        finding.statement = section.written(finding.statement);
+    }
+    let mut message = String::new();
+    let mut parts = finding.message.split("statement ");
+    message.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        let digits = part.bytes().take_while(u8::is_ascii_digit).count();
+        message.push_str("statement ");
+        match part[..digits].parse::<usize>() {
+            Ok(number) => message.push_str(&format!("{}{}", section.written(number), &part[digits..])),
+            Err(_) => message.push_str(part),
+        }
+    }
+    finding.message = message;
 }
 
 /// Leaves secrets out of what is said: SQL to use instead is made of the statement, and all of it goes into
@@ -121,10 +152,13 @@ fn keep_useful_ignores(input: &Input<'_>, findings: &mut Vec<Finding>) {
         let mut history: Vec<&Migration> = before.filter(|it| it.version < file.version).collect();
         history.sort_by_key(|it| it.version);
         let alone = judge(&Input { history: &history, change: &[file], problems: &[], ..*input });
+        let wrapped = wrapped(input);
         findings.retain(|finding| {
+            let mut numbered = finding.clone();
+            renumber(&wrapped, &mut numbered);
             !complaint(finding)
                 || !own(file, finding)
-                || alone.findings.iter().any(|other| order(other) == order(finding))
+                || alone.findings.iter().any(|other| order(other) == order(&numbered))
         });
     }
 }

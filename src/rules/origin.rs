@@ -1,6 +1,6 @@
 //! What an object was called before the change, through the renames and moves of the change.
 
-use std::ops::Range;
+use std::{collections::HashMap, ops::Range};
 
 use super::{ChangeContext, names};
 use crate::sql::ast::{self, Name, NodeEnum, ObjectType};
@@ -16,13 +16,23 @@ pub(crate) enum Origin {
     Old(Name),
 }
 
-/// The statements of a change that rename or move something, with their numbers.
-pub(crate) struct Renames<'a>(Vec<(usize, &'a NodeEnum)>);
+/// The statements of a change that rename, move or drop something, with their numbers.
+pub(crate) struct Renames<'a> {
+    renames: Vec<(usize, &'a NodeEnum)>,
+    /// By the name that is dropped, ascending.
+    drops: HashMap<String, Vec<usize>>,
+}
 
 impl<'a> Renames<'a> {
     pub(crate) fn of(context: &ChangeContext<'a>) -> Self {
-        let units = context.units.iter().enumerate().map(|(index, unit)| (index, &unit.node));
-        Self(units.filter(|(_, node)| is_rename(node)).collect())
+        let units = || context.units.iter().enumerate().map(|(index, unit)| (index, &unit.node));
+        let mut drops: HashMap<String, Vec<usize>> = HashMap::new();
+        for (index, node) in units() {
+            for (_, name) in names::dropped(node) {
+                drops.entry(name.name).or_default().push(index);
+            }
+        }
+        Self { renames: units().filter(|(_, node)| is_rename(node)).collect(), drops }
     }
 
     /// The origin of what the statement of that number names. Triggers are given as `table.name`, as
@@ -42,7 +52,7 @@ impl<'a> Renames<'a> {
             })
         };
         let (mut current, mut upper) = (name.clone(), index);
-        for (at, node) in self.0.iter().rev().filter(|(at, _)| *at < index) {
+        for (at, node) in self.renames.iter().rev().filter(|(at, _)| *at < index) {
             let Some((from, to)) = renamed(node, kind, &current) else { continue };
             if names::same_name(&to, &current) {
                 (current, upper) = (from, *at);
@@ -53,31 +63,36 @@ impl<'a> Renames<'a> {
         // OR REPLACE and IF NOT EXISTS make nothing new of what was there.
         if made(&current, 0..upper) && !was_there(&current) { Origin::Born } else { Origin::Old(current) }
     }
-}
 
-/// Whether a statement with IF EXISTS finds nothing: a history that is whole never made it, or it is gone.
-pub(crate) fn is_absent(
-    context: &ChangeContext<'_>,
-    index: usize,
-    (kind, name): (ObjectType, &Name),
-    (origin, was_there): (&Origin, bool),
-) -> bool {
-    let before = context.before;
-    let never_made = *origin != Origin::Born && before.has_history && !before.blind && !was_there;
-    let dropped = || {
-        let last = context.units[..index].iter().rposition(|unit| {
-            names::dropped(&unit.node).iter().any(|(other, dropped)| {
-                names::same_namespace(*other, kind) && names::same_name(dropped, name)
-            })
-        });
+    /// Whether a statement with IF EXISTS finds nothing: a history that is whole never made it, or it is gone.
+    pub(crate) fn is_absent(
+        &self,
+        context: &ChangeContext<'a>,
+        index: usize,
+        object: (ObjectType, &Name),
+        (origin, was_there): (&Origin, bool),
+    ) -> bool {
+        let before = context.before;
+        let never_made = *origin != Origin::Born && before.has_history && !before.blind && !was_there;
+        *origin == Origin::Gone || never_made || self.is_dropped(context, index, object)
+    }
+
+    /// Whether the last that an earlier statement did with the name was to drop it.
+    pub(crate) fn is_dropped(
+        &self,
+        context: &ChangeContext<'a>,
+        index: usize,
+        (kind, name): (ObjectType, &Name),
+    ) -> bool {
+        let same = |(other, found): &(ObjectType, Name)| {
+            names::same_namespace(*other, kind) && names::same_name(found, name)
+        };
+        let drops = self.drops.get(&name.name).into_iter().flatten().rev().filter(|at| **at < index);
+        let last = drops.copied().find(|at| names::dropped(&context.units[*at].node).iter().any(same));
         last.is_some_and(|at| {
-            !context
-                .creators(&name.name, at..index)
-                .flat_map(|unit| names::created(&unit.node))
-                .any(|(other, made)| names::same_namespace(other, kind) && names::same_name(&made, name))
+            !context.creators(&name.name, at..index).any(|unit| names::created(&unit.node).iter().any(same))
         })
-    };
-    *origin == Origin::Gone || never_made || dropped()
+    }
 }
 
 fn is_rename(node: &NodeEnum) -> bool {

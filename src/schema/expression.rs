@@ -322,15 +322,24 @@ fn collect_sources<'a>(node: &'a Node, sources: &mut Vec<(String, Option<&'a Ran
     }
 }
 
-/// The name that Postgres gives a column without alias (`FigureColname`).
+/// The name that Postgres gives a column without alias (`FigureColname`); `""` where it is not known here.
 fn output_name(value: &NodeEnum) -> String {
     use ast::{MinMaxOp, SqlValueFunctionOp as Value, SubLinkType};
     let inner = |node: Option<&Node>| {
-        node.and_then(|node| node.node.as_ref()).map(output_name).filter(|name| name != "?column?")
+        node.and_then(|node| node.node.as_ref())
+            .map(output_name)
+            .filter(|name| name != "?column?" && !name.is_empty())
     };
     match value {
         NodeEnum::ColumnRef(reference) => ast::strings(&reference.fields).pop(),
-        NodeEnum::AIndirection(field) => ast::strings(&field.indirection).pop(),
+        // A field's name, else that of what is subscripted.
+        NodeEnum::AIndirection(part) => {
+            ast::strings(&part.indirection).pop().or_else(|| inner(part.arg.as_deref()))
+        }
+        NodeEnum::AExpr(expression) if expression.kind() == ast::AExprKind::AexprNullif => {
+            Some("nullif".into())
+        }
+        NodeEnum::GroupingFunc(_) => Some("grouping".into()),
         NodeEnum::FuncCall(call) => ast::strings(&call.funcname).pop(),
         NodeEnum::TypeCast(cast) => inner(cast.arg.as_deref())
             .filter(|name| name != "case")
@@ -374,7 +383,12 @@ fn output_name(value: &NodeEnum) -> String {
             }
             .into(),
         ),
-        _ => None,
+        NodeEnum::AExpr(_)
+        | NodeEnum::AConst(_)
+        | NodeEnum::BoolExpr(_)
+        | NodeEnum::NullTest(_)
+        | NodeEnum::BooleanTest(_) => None,
+        _ => return String::new(),
     }
     .unwrap_or_else(|| "?column?".into())
 }

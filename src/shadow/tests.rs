@@ -21,6 +21,7 @@ fn section(direction: Direction, path: &str, sql: &str) -> Section {
         sql: sql.into(),
         offsets: vec![(0, 0)],
         cut: cut(sql),
+        unwrapped: None,
         checksum: Checksum(sql.into()),
     }
 }

@@ -52,7 +52,7 @@ fn statement(
     let section = &migration.up;
     let claimed = || facts.claims.iter();
     StatementReport {
-        index: facts.statement,
+        index: section.written(facts.statement),
         line: piece.map_or(1, |piece| section.place(piece.body.clone()).line),
         sql_kind: facts.kind.clone(),
         locks: match trace {

@@ -149,6 +149,7 @@ fn stored(applied: &Applied, text: &str) -> Section {
         sql: text.to_owned(),
         offsets: vec![(0, 0)],
         cut: sql::cut(text),
+        unwrapped: None,
         checksum: applied.down_checksum.clone().unwrap_or_else(|| Checksum(String::new())),
     }
 }

@@ -34,6 +34,7 @@ fn section(direction: Direction, text: &str) -> Section {
         sql: text.to_owned(),
         offsets: vec![(0, 0)],
         cut: sql::cut(text),
+        unwrapped: None,
         checksum: Checksum(text.to_owned()),
     }
 }

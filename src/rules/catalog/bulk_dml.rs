@@ -47,6 +47,9 @@ pub(super) static RULE: Rule = Rule {
         "with old as (select id, status from orders) insert into archive select id, status from old;",
         "update public.orders o set status = 'x' from public.archive a where a.id = 5 and o.status = a.status;",
         "delete from public.orders using public.archive where archive.id = 5 and orders.status = archive.status;",
+        "delete from public.orders where id = any (array(select id from public.archive));",
+        "update public.orders set status = 'x' where id = coalesce(length(status), 1);",
+        "-- lockkeeper: transaction off\ndo $$ begin for i in 1..9 loop update public.orders set status = 'new' where id in (select id from public.orders where status is null limit 500); end loop; commit; end $$;",
         "merge into public.orders o using archive a on a.id = o.id when matched then update set status = a.status;",
     ],
     good: &[
@@ -59,6 +62,7 @@ pub(super) static RULE: Rule = Rule {
         "with v (id, s) as (values (1, 'a'), (2, 'b')) insert into public.orders select id, s from v;",
         "with a as (insert into public.archive values (1, 'a') returning id) insert into public.orders (id) select id from a;",
         "create table app.seats (room int, place int, primary key (room, place));\n-- next file\ndelete from app.seats where (room, place) = (1, 2);",
+        "update public.orders o set status = a.status from public.archive a where o.id = a.id and a.id = 5;",
         "delete from public.orders where false;",
         "delete from public.orders where 1 = 0 and status = 'x';",
         "update public.orders o set status = v.s from (values (1, 'a'), (2, 'b')) as v (id, s) where o.id = v.id;",
@@ -140,25 +144,51 @@ fn is_batch(change: &Dml<'_>, table: &QName, context: &Context<'_>) -> bool {
     }
 }
 
-/// Whether the DO block, or the procedure that is called, commits as it goes.
+/// Whether the DO block, or the procedure that is called, commits in the loop that the change stands in.
 fn commits(context: &Context<'_>) -> bool {
     let section = context.migration.section(context.direction);
     let Some(text) = section.map(|section| &section.sql[context.unit.span.clone()]) else { return false };
+    let change = context.unit.text.trim();
     if sql::contains_ignoring_case(text, "commit") {
-        return true;
+        return commits_around(text, change);
     }
     let nodes = sql::parse(text).unwrap_or_default();
     nodes.iter().any(|node| match &node.node {
         Some(NodeEnum::CallStmt(call)) => {
             let name = call.funccall.as_ref().and_then(|call| Name::from_parts(&strings(&call.funcname)));
             let overloads = name.map(|name| context.catalog.resolve_routine(&name, context.session).1);
-            let body = |routine: &Routine| {
-                routine.body.as_ref().is_some_and(|body| sql::contains_ignoring_case(body, "commit"))
-            };
+            let body =
+                |routine: &Routine| routine.body.as_ref().is_some_and(|body| commits_around(body, change));
             overloads.unwrap_or_default().iter().any(body)
         }
         _ => false,
     })
+}
+
+/// Whether a loop of the text has both in it. Of a change that does not stand there word for word it is enough
+/// that something commits.
+fn commits_around(text: &str, change: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    let Some(at) = text.find(change) else { return lower.contains("commit") };
+    let (mut open, mut place, mut last) = (Vec::new(), 0, "");
+    for word in lower.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')) {
+        let start = place;
+        place += word.len() + 1;
+        match (last, word) {
+            ("end", "loop") => {
+                let begin = open.pop().unwrap_or(0);
+                if (begin..start).contains(&at) && lower[begin..start].contains("commit") {
+                    return true;
+                }
+            }
+            (_, "loop") => open.push(start),
+            _ => {}
+        }
+        if !word.is_empty() {
+            last = word;
+        }
+    }
+    false
 }
 
 fn is_bulk(change: &Dml<'_>, context: &Context<'_>) -> bool {

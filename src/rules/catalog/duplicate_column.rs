@@ -50,7 +50,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     for list in lists(context) {
         let mut seen = BTreeSet::new();
         let mut told = BTreeSet::new();
-        for name in &list {
+        for name in list.iter().filter(|name| !name.is_empty()) {
             if !seen.insert(name) && told.insert(name) {
                 sink.report(format!("column `{name}` is named twice"));
             }

@@ -36,6 +36,7 @@ pub(super) static RULE: Rule = Rule {
         "create index if not exists orders_note on app.orders (note desc);",
         "create index if not exists orders_note on app.orders (note text_pattern_ops);",
         "create table if not exists app.orders (id bigint primary key, note text, kind int references app.kinds (id));",
+        "create table if not exists app.orders (id bigint primary key, note text default 'x', kind int);",
         "create table if not exists app.orders as select 1::bigint as id;",
         "alter table app.orders add column if not exists kind int generated always as identity;",
     ],
@@ -264,12 +265,41 @@ fn table_differs(table: &QName, context: &Context<'_>) -> Option<String> {
             Some(other) if column.not_null && !other.not_null => {
                 return Some(format!("its column `{}` may be NULL", column.name));
             }
-            Some(_) => {}
+            Some(other) => {
+                if let Some(difference) = column_differs(other, column) {
+                    return Some(format!("its column `{}` {difference}", column.name));
+                }
+            }
         }
     }
     let lacks =
         described.constraints.iter().find(|wanted| !there.constraints.iter().any(|it| same(it, wanted)));
     lacks.map(|constraint| format!("has no constraint as `{}`", constraint.name))
+}
+
+/// How a column that is there gets its values otherwise than the one that is described.
+fn column_differs(there: &Column, described: &Column) -> Option<String> {
+    if described.generated.is_some() && there.generated.is_none() {
+        return Some("is not generated".into());
+    }
+    let counts = there.identity.is_some() || there.serial;
+    if described.identity.is_some() && !counts {
+        return Some("is no identity column".into());
+    }
+    if there.generated.is_some() || counts {
+        return None;
+    }
+    let written = bare(described.default.as_deref()?);
+    let text = sql::expression_text(written)?;
+    match there.default.as_deref().map(bare) {
+        None => Some(format!("has no default, and not {text}")),
+        Some(old) => {
+            let constant = |node: &Node| matches!(&node.node, Some(NodeEnum::AConst(_)));
+            let old_text = sql::expression_text(old)?;
+            (constant(old) && constant(written) && old_text != text)
+                .then(|| format!("has the default {old_text}, not {text}"))
+        }
+    }
 }
 
 /// Whether two constraints ask for the same, whatever they are called.

@@ -149,7 +149,7 @@ mod style_types;
 mod supabase_cli_runs_down;
 mod table_without_primary_key;
 mod toggle_logged_rewrite;
-mod transaction_control;
+pub(super) mod transaction_control;
 mod triggers_disabled;
 mod truncate;
 mod truncate_cascade;

@@ -72,8 +72,9 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
         match routine.born {
             Some(born) => {
                 let Some(before) = predecessor(context, routine) else { continue };
-                let changes =
+                let mut changes =
                     difference(&before.grants, &routine.grants, &said(context, born, &routine.name));
+                changes.extend(owner_lost(before.owner.as_deref(), routine.owner.as_deref()));
                 let what = format!("`{}`", access::signature(routine));
                 report(context, sink, born, what, &routine.name, &changes);
             }
@@ -185,10 +186,17 @@ fn state_lost(context: &ChangeContext<'_>, before: &Relation, after: &Relation) 
         lost.push("row level security no longer binds the owner (FORCE)".to_owned());
     }
     let invokes = |view: &Relation| view.options.get("security_invoker").is_some_and(|value| value == "true");
+    lost.extend(owner_lost(before.owner.as_deref(), after.owner.as_deref()));
     if private && invokes(before) && !invokes(after) {
         lost.push("it runs with its owner's rights (security_invoker)".to_owned());
     }
     lost
+}
+
+/// An owner that was given to it and that it does not have any more.
+fn owner_lost(before: Option<&str>, after: Option<&str>) -> Option<String> {
+    let before = before.filter(|owner| *owner != "postgres")?;
+    (after != Some(before)).then(|| format!("`{before}` owns it no longer"))
 }
 
 /// Policies that a table had and now lacks although it is guarded again.

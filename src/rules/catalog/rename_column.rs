@@ -5,7 +5,7 @@ use crate::{
     lock::LockMode,
     rules::{
         ChangeContext, Check, Rule, Sink,
-        origin::{Origin, Renames, is_absent},
+        origin::{Origin, Renames},
     },
     schema::{QName, Relation, Session, Transaction},
     sql::{
@@ -82,7 +82,7 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
         };
         let known = matches!(&origin, Origin::Old(name) if was_there(name));
         let born_here = table.is_temporary() || old.is_none();
-        if rename.missing_ok && is_absent(context, index, (kind, &written), (&origin, known)) {
+        if rename.missing_ok && renames.is_absent(context, index, (kind, &written), (&origin, known)) {
             continue;
         }
         let column_born_here = context
@@ -146,31 +146,60 @@ fn name_stays(index: usize, table: &QName, rename: &RenameStmt, context: &Change
     let is_old = |range: &RangeVar| {
         range.relname == old.name && (range.schemaname.is_empty() || range.schemaname == old.schema)
     };
-    context.rest_of_transaction(index).iter().any(|unit| match &unit.node {
-        NodeEnum::ViewStmt(view) => {
-            view.view.as_ref().is_some_and(is_old) && gives(view, &rename.subname, &rename.newname)
-        }
-        // Another column takes its place.
-        NodeEnum::RenameStmt(other) => {
-            let is_column = other.rename_type() == ObjectType::ObjectColumn;
-            is_column
-                && other.newname == rename.subname
-                && other.relation.as_ref().is_some_and(|range| range.relname == table.name)
-        }
-        NodeEnum::AlterTableStmt(alter) => alter.cmds.iter().any(|command| match &command.node {
-            Some(NodeEnum::AlterTableCmd(command)) => {
-                let def = command.def.as_ref().and_then(|def| def.node.as_ref());
-                matches!(def, Some(NodeEnum::ColumnDef(def)) if def.colname == rename.subname
-                    && def.constraints.iter().any(is_generated))
+    // A view that is made before the rename keeps the names that it was made with.
+    let made_before =
+        context.units[..index].iter().rev().take_while(|unit| unit.at.transaction == transaction).any(
+            |unit| match &unit.node {
+                NodeEnum::ViewStmt(view) if view.view.as_ref().is_some_and(is_old) => {
+                    takes_all(view) || gives(view, &rename.subname, &rename.newname)
+                }
+                _ => false,
+            },
+        );
+    made_before
+        || context.rest_of_transaction(index).iter().any(|unit| match &unit.node {
+            NodeEnum::ViewStmt(view) => {
+                view.view.as_ref().is_some_and(is_old) && gives(view, &rename.subname, &rename.newname)
             }
+            // Another column takes its place.
+            NodeEnum::RenameStmt(other) => {
+                let is_column = other.rename_type() == ObjectType::ObjectColumn;
+                is_column
+                && other.newname == rename.subname
+                // One that the change brought along for it; a swap of two live columns is none.
+                && added_here(&context.units[..index], table, &other.subname, context, &session)
+                && other.relation.as_ref().is_some_and(|range| range.relname == table.name)
+            }
+            NodeEnum::AlterTableStmt(alter) => alter.cmds.iter().any(|command| match &command.node {
+                Some(NodeEnum::AlterTableCmd(command)) => {
+                    let def = command.def.as_ref().and_then(|def| def.node.as_ref());
+                    matches!(def, Some(NodeEnum::ColumnDef(def)) if def.colname == rename.subname
+                    && def.constraints.iter().any(is_generated))
+                }
+                _ => false,
+            }),
             _ => false,
-        }),
-        _ => false,
-    })
+        })
 }
 
 fn is_generated(node: &Node) -> bool {
     matches!(&node.node, Some(NodeEnum::Constraint(it)) if it.contype() == ConstrType::ConstrGenerated)
+}
+
+/// `SELECT *`.
+fn takes_all(view: &ViewStmt) -> bool {
+    let Some(NodeEnum::SelectStmt(select)) = view.query.as_ref().and_then(|query| query.node.as_ref()) else {
+        return false;
+    };
+    let star = |node: &Node| match node.node.as_ref() {
+        Some(NodeEnum::ResTarget(target)) => {
+            let value = target.val.as_ref().and_then(|value| value.node.as_ref());
+            matches!(value, Some(NodeEnum::ColumnRef(column))
+                if strings(&column.fields).len() < column.fields.len())
+        }
+        _ => false,
+    };
+    view.aliases.is_empty() && select.target_list.iter().any(star)
 }
 
 /// Whether a view has a column of the old name. `SELECT *` has the new one.

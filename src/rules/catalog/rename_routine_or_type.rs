@@ -5,9 +5,9 @@ use crate::{
     finding::{Category, Severity},
     rules::{
         ChangeContext, Check, Rule, Sink, names,
-        origin::{Origin, Renames, is_absent},
+        origin::{Origin, Renames},
     },
-    schema::{Session, Transaction},
+    schema::{Routine, Session, Transaction},
     sql::ast::{self, Name, NodeEnum, ObjectType},
 };
 
@@ -46,27 +46,30 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             names::same_namespace(*other, kind) && names::same_name(made, &name)
         };
         let session = Session::new(Transaction::default());
+        let object = match &unit.node {
+            NodeEnum::RenameStmt(rename) => rename.object.as_deref(),
+            NodeEnum::AlterObjectSchemaStmt(alter) => alter.object.as_deref(),
+            _ => None,
+        };
+        // Overloads are told apart by their arguments.
+        let arguments = match object.and_then(|object| object.node.as_ref()) {
+            Some(NodeEnum::ObjectWithArgs(object)) if !object.args_unspecified => {
+                Some(dropped_types(object, context, &session))
+            }
+            _ => None,
+        };
+        let is_overload = |routine: &Routine| arguments.as_ref().is_none_or(|it| routine.arguments == *it);
         let was_there = |name: &Name| {
-            let object = match &unit.node {
-                NodeEnum::RenameStmt(rename) => rename.object.as_deref(),
-                NodeEnum::AlterObjectSchemaStmt(alter) => alter.object.as_deref(),
-                _ => None,
-            };
-            // Overloads are told apart by their arguments.
-            let arguments = match object.and_then(|object| object.node.as_ref()) {
-                Some(NodeEnum::ObjectWithArgs(object)) if !object.args_unspecified => {
-                    Some(dropped_types(object, context, &session))
-                }
-                _ => None,
-            };
-            let mut overloads = context.before.resolve_routine(name, &session).1.iter();
+            let overloads = context.before.resolve_routine(name, &session).1;
             context.before.relation(&context.before.resolve(name, &session)).is_some()
-                || overloads.any(|routine| arguments.as_ref().is_none_or(|it| routine.arguments == *it))
+                || overloads.iter().any(is_overload)
         };
         let made_again = {
             let rest = index + 1..index + 1 + context.rest_of_transaction(index).len();
+            let routine = names::same_namespace(kind, ObjectType::ObjectFunction);
+            let stands = || context.after.resolve_routine(&name, &session).1.iter().any(is_overload);
             let mut makers = context.creators(&name.name, rest);
-            makers.any(|unit| names::created(&unit.node).iter().any(same))
+            makers.any(|unit| names::created(&unit.node).iter().any(same)) && (!routine || stands())
         };
         let old = renames.origin(context, index, (kind, &name), &was_there);
         let guarded = match &unit.node {
@@ -75,7 +78,7 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             _ => false,
         };
         let known = matches!(&old, Origin::Old(name) if was_there(name));
-        if guarded && is_absent(context, index, (kind, &name), (&old, known)) {
+        if guarded && renames.is_absent(context, index, (kind, &name), (&old, known)) {
             continue;
         }
         if matches!(old, Origin::Old(_)) && !made_again {

@@ -5,7 +5,7 @@ use crate::{
     lock::LockMode,
     rules::{
         ChangeContext, Check, Rule, Sink, names,
-        origin::{Origin, Renames, is_absent},
+        origin::{Origin, Renames},
     },
     schema::{QName, Session, Transaction, Unit},
     sql::{
@@ -64,7 +64,7 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
         let origin = renames.origin(context, index, (kind, &old), &was_there);
         let born_here = table.is_temporary() || range.relpersistence == "t" || origin == Origin::Born;
         let known = matches!(&origin, Origin::Old(name) if was_there(name));
-        if missing_ok(unit) && is_absent(context, index, (kind, &old), (&origin, known)) {
+        if missing_ok(unit) && renames.is_absent(context, index, (kind, &old), (&origin, known)) {
             continue;
         }
         let later = index + 1..index + 1 + context.rest_of_transaction(index).len();
@@ -78,7 +78,14 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
         if as_index && context.before.relation(&table).is_none() {
             continue;
         }
-        if born_here || name_stays || is_index(context, &old, &session) {
+        // The name in between is nobody's.
+        let in_between = context.units[..index]
+            .iter()
+            .rev()
+            .take_while(|other| other.at.transaction == unit.at.transaction)
+            .flat_map(|other| if renamed(other).is_some() { names::created(&other.node) } else { Vec::new() })
+            .any(|(_, made)| names::same_name(&made, &old));
+        if born_here || name_stays || in_between || is_index(context, &old, &session) {
             continue;
         }
         let new = match to {

@@ -103,7 +103,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         };
         let Some(column) = column else { continue };
         let proven = |known: &Relation| context.pg >= 12 && not_null_proven(known, &column);
-        if relation.as_deref().is_some_and(proven) {
+        if relation.as_deref().is_some_and(proven) || context.catalog.leaves_are_not_null(table, &column) {
             continue;
         }
         // Its proof is there, but goes in the same statement.

@@ -1,11 +1,11 @@
 //! `BEGIN` and `COMMIT` in a file that runs in a transaction of the runner.
 
 use crate::{
-    finding::{Category, Severity},
+    finding::{Category, Direction, Severity},
     rules::{Check, FileContext, Rule, Sink},
 };
 
-pub(super) static RULE: Rule = Rule {
+pub(in crate::rules) static RULE: Rule = Rule {
     name: "transaction-control",
     category: Category::Transaction,
     severity: Severity::Error,
@@ -30,6 +30,15 @@ pub(super) static RULE: Rule = Rule {
 fn check(context: &FileContext<'_>, sink: &mut Sink<'_>) {
     if context.migration.wrapper_dropped {
         let message = "the `BEGIN; … COMMIT;` around the file is left out: it runs in one transaction anyway";
-        sink.report_file(message).severity(Severity::Info).help("Remove the two lines.");
+        for section in [Direction::Up, Direction::Down] {
+            let wrapped = context.migration.section(section);
+            let Some(begin) = wrapped.and_then(|wrapped| Some(wrapped.place(wrapped.unwrapped.clone()?)))
+            else {
+                continue;
+            };
+            sink.report_place(begin, (section, 0), message)
+                .severity(Severity::Info)
+                .help("Remove the two lines.");
+        }
     }
 }

@@ -56,7 +56,9 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
     for (table, constraint) in common::constraints_added_to_live(context, ConstrType::ConstrUnique) {
-        if constraint.indexname.is_empty() {
+        let columns = ast::strings(&constraint.keys);
+        let done = common::is_only(context) || context.catalog.leaves_have_key(&table, &columns);
+        if constraint.indexname.is_empty() && !done {
             report((context, sink), &table, constraint, &ast::strings(&constraint.keys), None);
         }
     }

@@ -77,7 +77,9 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
             let (before, now) = (names(&old.columns), names(&after));
             let change = before.iter().enumerate().find_map(|(at, column)| match now.get(at) {
                 None => Some(format!("loses column `{column}`")),
-                Some(other) if other != column => Some(format!("has `{other}` where column `{column}` was")),
+                Some(other) if other != column && !other.is_empty() && !column.is_empty() => {
+                    Some(format!("has `{other}` where column `{column}` was"))
+                }
                 Some(_) => None,
             });
             let change = change.or_else(|| retyped(old, &after));

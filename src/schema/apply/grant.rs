@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::{Change, def_elem, grantee};
-use crate::schema::{At, Catalog, Grant, Grantee, QName, RelationKind, RelationKindForGrants as Kind};
+use crate::schema::{
+    At, Catalog, Grant, Grantee, QName, RelationKind, RelationKindForGrants as Kind, Routine, RoutineKind,
+};
 use crate::sql::ast::{
     self, AlterDefaultPrivilegesStmt, GrantStmt, GrantTargetType, Node, NodeEnum, ObjectType,
 };
@@ -171,7 +173,7 @@ impl Change<'_> {
         let Some(order) = self.order(grant) else { return };
         if grant.targtype() == GrantTargetType::AclTargetAllInSchema {
             for schema in ast::strings(&grant.objects) {
-                self.grant_in_schema(&order, &schema);
+                self.grant_in_schema(&order, grant.objtype(), &schema);
             }
             return;
         }
@@ -200,12 +202,18 @@ impl Change<'_> {
         }
     }
 
-    fn grant_in_schema(&mut self, order: &Order, schema: &str) {
+    fn grant_in_schema(&mut self, order: &Order, objects: ObjectType, schema: &str) {
         let at = self.at;
         match order.kind {
             Kind::Functions => {
                 let routines = self.catalog.routines.iter_mut().filter(|(name, _)| name.schema == schema);
-                for routine in routines.flat_map(|(_, overloads)| overloads) {
+                // ALL FUNCTIONS leaves procedures out; ALL ROUTINES is both.
+                let meant = |routine: &&mut Routine| match objects {
+                    ObjectType::ObjectFunction => routine.kind != RoutineKind::Procedure,
+                    ObjectType::ObjectProcedure => routine.kind == RoutineKind::Procedure,
+                    _ => true,
+                };
+                for routine in routines.flat_map(|(_, overloads)| overloads).filter(meant) {
                     order.carry_out(&mut routine.grants);
                     order.mark(&mut routine.granted, at);
                 }

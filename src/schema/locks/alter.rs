@@ -54,7 +54,8 @@ impl Claims<'_> {
             T::AtAddColumn => (L::AccessExclusive, self.add_column(table, command)),
             T::AtAlterColumnType => (L::AccessExclusive, self.retype(table, command)),
             T::AtSetNotNull => {
-                let proven = relation.is_some_and(|known| not_null_proven(known, &command.name));
+                let proven = relation.is_some_and(|known| not_null_proven(known, &command.name))
+                    || self.catalog.leaves_are_not_null(table, &command.name);
                 (L::AccessExclusive, if proven { Work::Brief } else { Work::Scan })
             }
             T::AtSetExpression => {
@@ -207,12 +208,20 @@ impl Claims<'_> {
             ConstrType::ConstrForeign => {
                 let scanned = if constraint.is_enforced { scanned } else { Work::Brief };
                 // Without rows there is nothing to look up in the other table.
+                let columns = ast::strings(&constraint.fk_attrs);
+                let target = constraint.pktable.as_ref().map(|range| self.resolve(range));
+                let done = target.is_some_and(|to| self.catalog.leaves_reference(table, &columns, &to));
+                let scanned = if done { Work::Brief } else { scanned };
                 let empty = self.catalog.relation(table).is_some_and(|own| own.born.is_some() && !own.filled);
                 self.references(constraint, table, if empty { Work::Brief } else { scanned });
                 (L::ShareRowExclusive, scanned)
             }
             ConstrType::ConstrCheck => {
-                (L::AccessExclusive, if constraint.is_enforced { scanned } else { Work::Brief })
+                let done = constraint.raw_expr.as_deref().is_some_and(|expression| {
+                    self.catalog.leaves_check(table, &constraint.conname, expression)
+                });
+                let scans = constraint.is_enforced && !done;
+                (L::AccessExclusive, if scans { scanned } else { Work::Brief })
             }
             ConstrType::ConstrNotnull => {
                 let column = ast::strings(&constraint.keys).pop().unwrap_or_default();
@@ -220,7 +229,10 @@ impl Claims<'_> {
                     self.catalog.relation(table).is_some_and(|known| not_null_proven(known, &column));
                 (L::AccessExclusive, if proven { Work::Brief } else { scanned })
             }
-            _ if constraint.indexname.is_empty() => (L::AccessExclusive, Work::IndexBuild),
+            _ if constraint.indexname.is_empty() => {
+                let done = self.catalog.leaves_have_key(table, &ast::strings(&constraint.keys));
+                (L::AccessExclusive, if done { Work::Brief } else { Work::IndexBuild })
+            }
             ConstrType::ConstrPrimary => (L::AccessExclusive, self.primary_using_index(table, constraint)),
             _ => (L::AccessExclusive, Work::Brief),
         }
