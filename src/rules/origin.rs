@@ -3,7 +3,10 @@
 use std::{collections::HashMap, ops::Range};
 
 use super::{ChangeContext, names};
-use crate::sql::ast::{self, Name, NodeEnum, ObjectType};
+use crate::{
+    schema::{At, QName, Relation},
+    sql::ast::{self, Name, NodeEnum, ObjectType, RangeVar},
+};
 
 /// Where an object comes from that a statement names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,4 +141,73 @@ fn renamed(node: &NodeEnum, kind: ObjectType, current: &Name) -> Option<(Name, N
         }
         _ => None,
     }
+}
+
+/// Where the change dropped a policy of the table (of that name, or any), if it had one at all.
+pub(crate) fn last_drop_of_policy(
+    context: &ChangeContext<'_>,
+    table: &Relation,
+    policy: Option<&str>,
+    had: bool,
+) -> Option<At> {
+    if !had {
+        return None;
+    }
+    // Table and policy may have been renamed first, and the policy made again.
+    let mut tables = vec![table.name.name.as_str()];
+    let mut current = policy;
+    let mut last = None;
+    for unit in context.units {
+        match &unit.node {
+            NodeEnum::RenameStmt(rename) => {
+                let on_table =
+                    rename.relation.as_ref().is_some_and(|range| tables.contains(&range.relname.as_str()));
+                match rename.rename_type() {
+                    ObjectType::ObjectPolicy if on_table && current == Some(rename.subname.as_str()) => {
+                        current = Some(&rename.newname);
+                    }
+                    ObjectType::ObjectTable if on_table => tables.push(&rename.newname),
+                    _ => {}
+                }
+            }
+            NodeEnum::CreatePolicyStmt(create) if policy == Some(create.policy_name.as_str()) => {
+                current = policy;
+            }
+            NodeEnum::DropStmt(_) => {
+                let drops = |(kind, name): (ObjectType, Name)| {
+                    kind == ObjectType::ObjectPolicy
+                        && name.schema.is_some_and(|table| tables.contains(&table.as_str()))
+                        && (policy.is_none() || current == Some(name.name.as_str()))
+                };
+                if names::dropped(&unit.node).into_iter().any(drops) {
+                    (last, current) = (Some(unit.at), None);
+                }
+            }
+            _ => {}
+        }
+    }
+    last
+}
+
+/// What a relation that was there before the change is called after it.
+pub(crate) fn called_after(context: &ChangeContext<'_>, name: &QName) -> QName {
+    let mut name = name.clone();
+    for unit in context.units {
+        let is = |range: &RangeVar| {
+            range.relname == name.name && (range.schemaname.is_empty() || range.schemaname == name.schema)
+        };
+        match &unit.node {
+            NodeEnum::RenameStmt(rename)
+                if rename.rename_type() == ObjectType::ObjectTable
+                    && rename.relation.as_ref().is_some_and(is) =>
+            {
+                name.name.clone_from(&rename.newname);
+            }
+            NodeEnum::AlterObjectSchemaStmt(alter) if alter.relation.as_ref().is_some_and(is) => {
+                name.schema.clone_from(&alter.newschema);
+            }
+            _ => {}
+        }
+    }
+    name
 }

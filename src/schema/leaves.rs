@@ -26,13 +26,17 @@ impl Catalog {
         self.every_leaf(table, |leaf| not_null_proven(leaf, column))
     }
 
-    /// Whether each partition has that foreign key, validated.
-    pub(crate) fn leaves_reference(&self, table: &QName, columns: &[String], to: &QName) -> bool {
+    /// Whether each partition has that foreign key, validated and with the same actions.
+    pub(crate) fn leaves_reference(&self, table: &QName, to: &QName, written: &sql::ast::Constraint) -> bool {
+        let columns = sql::ast::strings(&written.fk_attrs);
+        let action = |text: &str| text.chars().next().unwrap_or('a');
+        let actions = (action(&written.fk_del_action), action(&written.fk_upd_action));
         self.every_leaf(table, |leaf| {
             leaf.constraints.iter().any(|constraint| {
                 constraint.validated
-                    && matches!(&constraint.kind, ConstraintKind::Foreign { columns: own, target, .. }
-                        if own == columns && target == to)
+                    && matches!(&constraint.kind,
+                        ConstraintKind::Foreign { columns: own, target, on_delete, on_update, .. }
+                        if *own == columns && target == to && (*on_delete, *on_update) == actions)
             })
         })
     }

@@ -11,6 +11,7 @@ mod held;
 mod leaves;
 mod locks;
 mod objects;
+mod output;
 mod picture;
 mod platform;
 mod proof;
@@ -20,6 +21,7 @@ mod resolve;
 mod retype;
 mod session;
 mod store;
+mod type_change;
 mod types;
 mod undone;
 mod unit;
@@ -29,6 +31,7 @@ pub(crate) mod testing;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+pub(crate) use apply::index_column;
 pub(crate) use body::{Body, bodies};
 pub(crate) use expression::{Touch, Volatility, calls, columns_in, is_system, touched};
 pub(crate) use locks::{Claim, Work, claims};
@@ -40,7 +43,8 @@ pub(crate) use picture::{ColumnPicture, Fate, TablePicture, changed_tables};
 pub(crate) use proof::{not_null_proven, proves_not_null};
 use relations::Relations;
 pub(crate) use session::{Session, Transaction};
-pub(crate) use types::{ColumnType, TypeChange, serial_type};
+pub(crate) use type_change::TypeChange;
+pub(crate) use types::{ColumnType, serial_type};
 pub(crate) use undone::undone;
 pub(crate) use unit::{At, Nesting, Unit};
 

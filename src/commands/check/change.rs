@@ -21,6 +21,8 @@ pub(super) struct Change {
     pub(super) base: Base,
     /// The folder's own problems, as far as they concern the change.
     pub(super) problems: Vec<Problem>,
+    /// The paths that were asked for, where not all were.
+    named: Option<Vec<String>>,
 }
 
 impl Change {
@@ -90,20 +92,6 @@ impl Change {
             workspace.set.get(*version).is_some_and(|migration| rules::is_checked(config, migration))
         };
         versions.retain(checked);
-        // Of files with one version only one is read: where another is asked for, it is not judged in its place.
-        let twice = |path: &str| {
-            let duplicates =
-                workspace.set.problems.iter().filter(|problem| problem.rule == "duplicate-version");
-            duplicates.into_iter().any(|problem| problem.what.contains(&format!("`{path}`")))
-        };
-        if let Some(paths) = &named {
-            let asked = |path: &str| paths.iter().any(|it| it.ends_with(path) || path.ends_with(it.as_str()));
-            versions.retain(|version| {
-                workspace.set.get(*version).is_none_or(|migration| {
-                    !twice(&migration.path) || workspace.paths_of(migration).iter().any(|path| asked(path))
-                })
-            });
-        }
         let concerns = |problem: &&Problem| match &named {
             None => true,
             // A duplicate is told at one of its files, and names the others.
@@ -133,7 +121,7 @@ impl Change {
                 .into(),
             unreadable: false,
         }));
-        Ok(Self { versions, base, problems, workspace })
+        Ok(Self { versions, base, problems, workspace, named })
     }
 
     /// What the history lacks, because its file is no migration: said, since what it makes is unknown.
@@ -169,14 +157,30 @@ impl Change {
             .collect()
     }
 
+    /// Of several files with one version, whether this is the one: the others are not judged in its place.
+    fn is_asked_for(&self, migration: &Migration) -> bool {
+        let set = &self.workspace.set;
+        if !set.problems.iter().any(|problem| problem.rule == "duplicate-version") {
+            return true;
+        }
+        let alone =
+            !set.migrations.iter().any(|it| it.version == migration.version && it.path != migration.path);
+        let Some(named) = self.named.as_ref().filter(|_| !alone) else { return true };
+        let paths = self.workspace.paths_of(migration);
+        paths
+            .iter()
+            .any(|path| named.iter().any(|it| it.ends_with(path.as_str()) || path.ends_with(it.as_str())))
+    }
+
     /// History and change, in version order.
     pub(super) fn split(&self) -> (Vec<&Migration>, Vec<&Migration>) {
         let migrations = self.workspace.set.migrations.iter();
-        let (change, history): (Vec<_>, Vec<_>) =
-            migrations.partition(|migration| self.versions.contains(&migration.version));
+        let (change, history): (Vec<_>, Vec<_>) = migrations.partition(|migration| {
+            self.versions.contains(&migration.version) && self.is_asked_for(migration)
+        });
         // What is newer than the whole change has not happened yet when it runs.
         let newest = change.last().map(|migration| migration.version);
-        let history = history.into_iter().filter(|migration| newest.is_none_or(|it| migration.version < it));
+        let history = history.into_iter().filter(|migration| newest.is_none_or(|it| migration.version <= it));
         (history.collect(), change)
     }
 }

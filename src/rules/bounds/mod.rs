@@ -94,21 +94,57 @@ pub(crate) fn overlap(a: &PartitionBoundSpec, b: &PartitionBoundSpec) -> bool {
         return false;
     }
     match a.strategy.as_str() {
-        "r" if a.lowerdatums.len() == 1 && b.lowerdatums.len() == 1 => {
-            let limits = |bound: &PartitionBoundSpec| {
-                Some((limit(bound.lowerdatums.first()?)?, limit(bound.upperdatums.first()?)?))
-            };
-            let (Some((a_low, a_high)), Some((b_low, b_high))) = (limits(a), limits(b)) else { return false };
-            below(&a_low, &b_high) == Some(true) && below(&b_low, &a_high) == Some(true)
+        "r" if a.lowerdatums.len() == b.lowerdatums.len() => {
+            let limits = |list: &[Node]| -> Option<Vec<Limit>> { list.iter().map(limit).collect() };
+            let all =
+                [&a.lowerdatums, &a.upperdatums, &b.lowerdatums, &b.upperdatums].map(|list| limits(list));
+            let [Some(a_low), Some(a_high), Some(b_low), Some(b_high)] = all else { return false };
+            comes_before(&a_low, &b_high) == Some(true) && comes_before(&b_low, &a_high) == Some(true)
         }
-        "l" => a
-            .listdatums
-            .iter()
-            .filter_map(scalar)
-            .any(|value| b.listdatums.iter().filter_map(scalar).any(|other| value.is_any_of(&[other]))),
-        "h" => a.modulus == b.modulus && a.remainder == b.remainder,
+        "l" => {
+            a.listdatums
+                .iter()
+                .filter_map(scalar)
+                .any(|value| b.listdatums.iter().filter_map(scalar).any(|other| value.is_any_of(&[other])))
+                || [a, b].into_iter().all(|bound| bound.listdatums.iter().any(is_null))
+        }
+        // The same values have both remainders when these agree by what the moduli share.
+        "h" => {
+            let shared = greatest_common_divisor(a.modulus, b.modulus);
+            shared > 0 && a.remainder % shared == b.remainder % shared
+        }
         _ => false,
     }
+}
+
+/// Column by column, as a row is compared.
+fn comes_before(a: &[Limit], b: &[Limit]) -> Option<bool> {
+    for (one, other) in a.iter().zip(b) {
+        let same = match (one, other) {
+            (Limit::Value(one), Limit::Value(other)) => one.order(other)?.is_eq(),
+            (one, other) => one == other,
+        };
+        if !same {
+            return below(one, other);
+        }
+        // Behind MINVALUE and MAXVALUE nothing counts.
+        if !matches!(one, Limit::Value(_)) {
+            return Some(false);
+        }
+    }
+    Some(false)
+}
+
+fn is_null(node: &Node) -> bool {
+    match &node.node {
+        Some(NodeEnum::AConst(constant)) => constant.isnull,
+        Some(NodeEnum::TypeCast(cast)) => cast.arg.as_deref().is_some_and(is_null),
+        _ => false,
+    }
+}
+
+fn greatest_common_divisor(a: i32, b: i32) -> i32 {
+    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
 }
 
 /// Whether a range bound has no value in it: its start is not below its end.

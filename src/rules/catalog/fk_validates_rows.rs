@@ -74,7 +74,7 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         if !constraint.skip_validation {
             let columns = ast::strings(&constraint.fk_attrs);
             let target = constraint.pktable.as_ref().map(|range| context.resolve(range));
-            if target.is_some_and(|to| context.catalog.leaves_reference(&table, &columns, &to)) {
+            if target.is_some_and(|to| context.catalog.leaves_reference(&table, &to, constraint)) {
                 continue;
             }
             report(context, sink, &table, &columns, constraint);

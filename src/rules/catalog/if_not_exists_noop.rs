@@ -44,6 +44,7 @@ pub(super) static RULE: Rule = Rule {
         "create table if not exists app.orders (id bigint primary key, note text, kind integer);",
         "alter table app.orders add column if not exists note text;",
         "create index if not exists orders_note on app.orders (note);",
+        "alter table app.orders add column if not exists note text default null;",
         "create index if not exists orders_note on app.orders (note text_ops asc nulls last);",
         "create table if not exists app.fresh (id bigint primary key);",
     ],
@@ -207,20 +208,24 @@ fn made_otherwise(there: &Column, def: &ColumnDef) -> Option<&'static str> {
 
 /// In what the default that is there differs from the one that is written: no default, or another constant.
 fn other_default(there: &Column, def: &ColumnDef) -> Option<String> {
-    let written = bare(common::default(def)?);
-    let text = sql::expression_text(written)?;
-    if there.generated.is_some() || there.identity.is_some() {
+    match default_differs(there, common::default(def)?)? {
+        (None, text) => Some(format!("without the default {text}")),
+        (Some(old), text) => Some(format!("with the default {old}, not {text}")),
+    }
+}
+
+/// The default that is there, if any, and the one that is written, where they differ for certain: there is none,
+/// or both are constants.
+fn default_differs(there: &Column, written: &Node) -> Option<(Option<String>, String)> {
+    if there.generated.is_some() || there.identity.is_some() || there.serial || common::is_null(written) {
         return None;
     }
-    match there.default.as_deref().map(bare) {
-        None => Some(format!("without the default {text}")),
-        Some(old) => {
-            let constant = |node: &Node| matches!(&node.node, Some(NodeEnum::AConst(_)));
-            let old_text = sql::expression_text(old)?;
-            (constant(old) && constant(written) && old_text != text)
-                .then(|| format!("with the default {old_text}, not {text}"))
-        }
-    }
+    let written = bare(written);
+    let text = sql::expression_text(written)?;
+    let Some(old) = there.default.as_deref().map(bare) else { return Some((None, text)) };
+    let constant = |node: &Node| matches!(&node.node, Some(NodeEnum::AConst(_)));
+    let old_text = sql::expression_text(old)?;
+    (constant(old) && constant(written) && old_text != text).then_some((Some(old_text), text))
 }
 
 /// Without the casts around it.
@@ -286,19 +291,9 @@ fn column_differs(there: &Column, described: &Column) -> Option<String> {
     if described.identity.is_some() && !counts {
         return Some("is no identity column".into());
     }
-    if there.generated.is_some() || counts {
-        return None;
-    }
-    let written = bare(described.default.as_deref()?);
-    let text = sql::expression_text(written)?;
-    match there.default.as_deref().map(bare) {
-        None => Some(format!("has no default, and not {text}")),
-        Some(old) => {
-            let constant = |node: &Node| matches!(&node.node, Some(NodeEnum::AConst(_)));
-            let old_text = sql::expression_text(old)?;
-            (constant(old) && constant(written) && old_text != text)
-                .then(|| format!("has the default {old_text}, not {text}"))
-        }
+    match default_differs(there, described.default.as_deref()?)? {
+        (None, text) => Some(format!("has no default, and not {text}")),
+        (Some(old), text) => Some(format!("has the default {old}, not {text}")),
     }
 }
 

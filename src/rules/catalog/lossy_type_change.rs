@@ -26,6 +26,7 @@ pub(super) static RULE: Rule = Rule {
         "alter table app.orders alter column big type int;",
         "alter table app.orders alter column code type char(4);",
         "alter table app.orders alter column big type boolean using big <> 0;",
+        "alter table app.orders alter column wide type int using case wide when 'a' then 1 else 2 end;",
         "create type app.narrow as enum ('a');\nalter table app.orders alter column wide type app.narrow using wide::text::app.narrow;",
     ],
     good: &[
@@ -50,7 +51,8 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         let to = context.catalog.column_type(written, context.session);
         let using = def.raw_default.is_some();
         if column.born.is_none()
-            && let Some(loss) = loss(&column.ty, &to, using).or_else(|| lost_labels(&column.ty, &to, context))
+            && let Some(loss) =
+                loss(&column.ty, &to, using).or_else(|| lost_labels(&column.ty, &to, using, context))
         {
             sink.report(format!(
                 "changing `{}` of `{table}` from {} to {to} {loss}",
@@ -78,13 +80,25 @@ fn loss(from: &ColumnType, to: &ColumnType, using: bool) -> Option<&'static str>
     if let (Some(a), Some(b)) = (width(old), width(new)) {
         return (b < a).then_some("fails on values that are out of range");
     }
-    if is_float(old) && width(new).is_some() {
-        return Some("rounds to whole numbers");
-    }
-    if (old, new) == ("float8", "float4") {
-        return Some("loses digits");
+    if let (true, Some(bytes)) = (is_float(old), width(new)) {
+        let digits = [4, 9, 18][bytes - 1];
+        return match (old, from.modifiers.as_slice()) {
+            // Whole numbers already.
+            ("numeric", [precision] | [precision, 0]) if *precision <= digits => None,
+            ("numeric", [_] | [_, 0]) => Some("fails on values that are out of range"),
+            _ => Some("rounds to whole numbers"),
+        };
     }
     match (old, new) {
+        ("float8" | "numeric", "float4") => Some("loses digits"),
+        ("numeric", "float8") if from.modifiers.first().is_none_or(|precision| *precision > 15) => {
+            Some("loses digits")
+        }
+        ("float4" | "float8", "numeric") if !to.modifiers.is_empty() => {
+            Some("rounds or refuses values that do not fit")
+        }
+        ("timetz", "time") => Some("drops the time zone"),
+        ("inet", "cidr") => Some("drops what is behind the network's bits"),
         ("numeric", "numeric") => numeric(&from.modifiers, &to.modifiers),
         ("timestamptz", "timestamp") => Some("drops the time zone"),
         ("timestamptz" | "timestamp", "date") => Some("drops the time of day"),
@@ -115,7 +129,12 @@ fn loss(from: &ColumnType, to: &ColumnType, using: bool) -> Option<&'static str>
 }
 
 /// Labels that an enum has and the one that takes its place has not.
-fn lost_labels(from: &ColumnType, to: &ColumnType, context: &Context<'_>) -> Option<&'static str> {
+fn lost_labels(
+    from: &ColumnType,
+    to: &ColumnType,
+    using: bool,
+    context: &Context<'_>,
+) -> Option<&'static str> {
     // What DOWN takes back is said by the rule for that.
     if context.direction == Direction::Down {
         return None;
@@ -124,6 +143,10 @@ fn lost_labels(from: &ColumnType, to: &ColumnType, context: &Context<'_>) -> Opt
         TypeKind::Enum { labels } => Some(labels),
         _ => None,
     };
+    let is_number = |ty: &ColumnType| matches!(ty.name.as_str(), "int2" | "int4" | "int8") && ty.array == 0;
+    if using && (labels(from).is_some() && is_number(to) || is_number(from) && labels(to).is_some()) {
+        return Some("gives each value what USING makes of it, and loses what it does not tell apart");
+    }
     let (old, new) = (labels(from)?, labels(to)?);
     let lost = old.iter().any(|(label, _)| !new.iter().any(|(other, _)| other == label));
     lost.then_some("fails on values that the new enum does not have")

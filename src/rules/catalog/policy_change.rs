@@ -3,7 +3,7 @@
 use crate::{
     finding::{Category, Severity},
     lock::LockMode,
-    rules::{ChangeContext, Check, Rule, Sink, access},
+    rules::{ChangeContext, Check, Rule, Sink, access, origin},
     schema::{Policy, Relation},
     sql::{self, ast::NodeEnum},
 };
@@ -75,7 +75,7 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
                 continue;
             }
             (Some(before), _) if policy.born.is_some() && !before.permissive => {
-                let dropped = access::last_drop_of_policy(context, changed.table, Some(&policy.name), true);
+                let dropped = origin::last_drop_of_policy(context, changed.table, Some(&policy.name), true);
                 if let Some(at) = dropped.filter(|at| at.transaction < changed.unit.at.transaction) {
                     let message = format!(
                         "{} is gone until a later transaction makes it again: until then {roles} reach all rows that \
@@ -111,7 +111,7 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
         if before.policies.is_empty() {
             continue;
         }
-        let name = if renames { access::called_after(context, &before.name) } else { before.name.clone() };
+        let name = if renames { origin::called_after(context, &before.name) } else { before.name.clone() };
         let Some(after) = context.after.relation(&name).filter(|after| after.born.is_none()) else {
             continue;
         };
@@ -121,7 +121,7 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
 
 fn dropped(context: &ChangeContext<'_>, before: &Relation, after: &Relation, sink: &mut Sink<'_>) {
     for policy in before.policies.iter().filter(|policy| after.policy(&policy.name).is_none()) {
-        let Some(at) = access::last_drop_of_policy(context, before, Some(&policy.name), true) else {
+        let Some(at) = origin::last_drop_of_policy(context, before, Some(&policy.name), true) else {
             continue;
         };
         let roles: Vec<String> = policy.roles.iter().map(access::role).collect();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     finding::{Category, Severity},
     rules::{ChangeContext, Check, Rule, Sink, common},
-    schema::{Index, QName, Relation, Session, Transaction, Unit},
+    schema::{Index, QName, Relation, Session, Transaction, Unit, index_column},
     sql::{
         self,
         ast::{self, NodeEnum, ObjectType},
@@ -139,8 +139,10 @@ fn others_serve(context: &ChangeContext<'_>, table: &Relation, index: &Index) ->
 fn replaces(context: &ChangeContext<'_>, unit: &Unit, table: &Relation, index: &Index) -> bool {
     let NodeEnum::IndexStmt(create) = &unit.node else { return false };
     let Some(range) = &create.relation else { return false };
-    let leading = common::plain_columns(index).and_then(|columns| columns.into_iter().next());
-    let first = common::key_columns(create).into_iter().next().flatten();
+    let leading = index.columns.first();
+    let first = create.index_params.first().and_then(index_column);
     let session = || Session::new(Transaction::default());
-    leading.is_some() && leading == first && context.after.resolve_range(range, &session()) == table.name
+    leading.is_some()
+        && leading == first.as_ref()
+        && context.after.resolve_range(range, &session()) == table.name
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     finding::{Category, Severity},
-    rules::{ChangeContext, Check, Rule, Sink, access},
+    rules::{ChangeContext, Check, Rule, Sink, access, origin},
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -39,7 +39,7 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
         let reach = access::reach(table);
         let had = context.before.relation(&table.name).is_some_and(|before| !before.policies.is_empty());
         let at =
-            table.secured.or(table.born).or_else(|| access::last_drop_of_policy(context, table, None, had));
+            table.secured.or(table.born).or_else(|| origin::last_drop_of_policy(context, table, None, had));
         let Some(at) = at.filter(|_| !reach.is_empty()) else { continue };
         let message = format!(
             "`{}` has row level security and no policy: {} can neither read nor write a row",

@@ -56,11 +56,14 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
             if !full {
                 return;
             }
-            let table = vacuum.rels.iter().find_map(|relation| match &relation.node {
-                Some(NodeEnum::VacuumRelation(relation)) => relation.relation.as_ref(),
-                _ => None,
-            });
-            ("VACUUM FULL", table)
+            let tables = || {
+                vacuum.rels.iter().filter_map(|relation| match &relation.node {
+                    Some(NodeEnum::VacuumRelation(relation)) => relation.relation.as_ref(),
+                    _ => None,
+                })
+            };
+            let live = tables().find(|range| context.is_live(&context.resolve(range)));
+            ("VACUUM FULL", live.or_else(|| tables().next()))
         }
         NodeEnum::ClusterStmt(cluster) => ("CLUSTER", cluster.relation.as_ref()),
         _ => return,

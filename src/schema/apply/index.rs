@@ -82,7 +82,8 @@ impl Change<'_> {
     }
 }
 
-pub(super) fn index_column(node: &Node) -> Option<IndexColumn> {
+/// A key of an index as the model keeps it.
+pub(crate) fn index_column(node: &Node) -> Option<IndexColumn> {
     let NodeEnum::IndexElem(element) = node.node.as_ref()? else { return None };
     let IndexElem { name, expr, .. } = &**element;
     match name.is_empty() {

@@ -26,6 +26,8 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+pub(crate) use index::index_column;
+
 use super::{At, Catalog, Claim, Extension, Grantee, Nesting, QName, Relation, RelationKind, Session, Unit};
 use crate::sql::ast::{
     self, CreateExtensionStmt, CreateSchemaStmt, DefElem, Node, NodeEnum, ObjectType, RangeVar, RoleSpec,
@@ -163,6 +165,13 @@ impl Change<'_> {
                 }
             }
             NodeEnum::TruncateStmt(truncate) => self.truncate(truncate),
+            NodeEnum::DropRoleStmt(drop) => {
+                for role in &drop.roles {
+                    if let Some(NodeEnum::RoleSpec(role)) = &role.node {
+                        self.catalog.unbound_roles.remove(&role.rolename);
+                    }
+                }
+            }
             NodeEnum::AlterDatabaseSetStmt(alter) => self.default_setting(alter.setstmt.as_ref()),
             NodeEnum::AlterRoleSetStmt(alter)
                 if alter.role.as_ref().is_none_or(|role| role.rolename == "postgres") =>

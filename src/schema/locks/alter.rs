@@ -208,9 +208,8 @@ impl Claims<'_> {
             ConstrType::ConstrForeign => {
                 let scanned = if constraint.is_enforced { scanned } else { Work::Brief };
                 // Without rows there is nothing to look up in the other table.
-                let columns = ast::strings(&constraint.fk_attrs);
                 let target = constraint.pktable.as_ref().map(|range| self.resolve(range));
-                let done = target.is_some_and(|to| self.catalog.leaves_reference(table, &columns, &to));
+                let done = target.is_some_and(|to| self.catalog.leaves_reference(table, &to, constraint));
                 let scanned = if done { Work::Brief } else { scanned };
                 let empty = self.catalog.relation(table).is_some_and(|own| own.born.is_some() && !own.filled);
                 self.references(constraint, table, if empty { Work::Brief } else { scanned });
