@@ -82,7 +82,10 @@ pub(super) fn assemble(files: &Files) -> Migration {
         migration.wrapper_dropped |= !off && control::drop_wrapper(section);
         control::check(section, off, &mut problems);
     }
-    if up.cut.pieces.is_empty() && !problems.iter().any(|problem| problem.unreadable) {
+    // A file of comments alone is there on purpose; a section that was begun and not written is a slip.
+    let remark =
+        migration.layout == Layout::UpOnly && !migration.wrapper_dropped && !up.cut.comments.is_empty();
+    if up.cut.pieces.is_empty() && !remark && !problems.iter().any(|problem| problem.unreadable) {
         let place = split.marker(Direction::Up).map(|marker| file.place(marker.span.clone()));
         problems.push(Problem::malformed(
             place.unwrap_or_else(|| Place::file(&file.path)),

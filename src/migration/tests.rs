@@ -206,7 +206,7 @@ fn every_malformed_file_is_told_with_its_line() {
         ),
         ("05_empty_up.sql", "-- head\n-- UP MIGRATION\n-- nothing\n-- DOWN MIGRATION\nselect 2;"),
         ("06_empty.sql", ""),
-        ("07_comments.sql", "-- only\n/* comments */"),
+        ("07_comments.sql", "-- UP MIGRATION\n-- only\n/* comments */"),
         ("08_unclosed.sql", "insert into a values ('it);\n-- DOWN MIGRATION\ndelete from a;"),
         ("09_dollar.sql", "do $$ begin end;\n"),
         ("10_identifier.sql", "select 1;\nselect \"a;"),

@@ -366,3 +366,23 @@ fn line_ends_of_another_system_are_not_shown() {
     let ran = project.run(&["check", "--shadow", "off"]).expect(1);
     assert!(ran.stdout.contains("2 | / DROP TABLE\n3 | |   app.a;\n"), "{}", ran.stdout);
 }
+
+/// Of two files with one version the one that is asked for is judged, and the other stays history.
+#[test]
+fn a_file_is_not_judged_in_the_place_of_its_double() {
+    let project = Project::new();
+    project.write("supabase/config.toml", "");
+    project.write(
+        "supabase/migrations/20240101000000_base.sql",
+        "create table public.t (id bigint primary key, note text);\n",
+    );
+    let path = "supabase/migrations/20240101000000_again.sql";
+    project.write(path, "alter table public.t add column more int;\n");
+    let line = ["check", "--shadow", "off", "--fail-on", "never", "--format", "json", path];
+    let told = project.run(&line).expect(0).json();
+    let files = told["files"].as_array().unwrap().iter().map(|file| file["file"].as_str().unwrap());
+    assert_eq!(files.collect::<Vec<_>>(), [path]);
+    let rules = told["findings"].as_array().unwrap().iter().map(|it| it["rule"].as_str().unwrap());
+    let rules: Vec<&str> = rules.filter(|rule| *rule != "missing-down").collect();
+    assert_eq!(rules, ["duplicate-version"]);
+}

@@ -574,3 +574,22 @@ fn what_check_calls_an_error_is_refused() {
     assert!(plan.stdout.contains("takes SHARE on public.one"), "{}", plan.stdout);
     project.run_on(&database.url(), &["up", "--skip-check"]).expect(0);
 }
+
+/// A file of comments alone stands for nothing, and is recorded as such.
+#[test]
+fn a_file_of_comments_is_applied() {
+    let (project, database) = (Project::new(), Database::create());
+    project.migration("1_first", "CREATE TABLE t (id int);", "");
+    for (version, text) in [(2, "-- reserved\n"), (3, "-- lockkeeper: transaction off\n")] {
+        project.write(&format!("migrations/{version}_nothing.sql"), text);
+    }
+    let url = database.url();
+    let line = ["check", "--shadow", "off", "--fail-on", "never", "--format", "json"];
+    let told = project.run(&line).expect(0).json();
+    let rules = told["findings"].as_array().unwrap().iter().map(|it| it["rule"].as_str().unwrap());
+    assert_eq!(rules.filter(|rule| *rule == "empty-migration").count(), 2);
+    project.run_on(&url, &["up", "--skip-check"]).expect(0).says("applied 3");
+    let versions = "SELECT string_agg(version::text, ' ' ORDER BY version) FROM lockkeeper.schema_migrations";
+    assert_eq!(database.value(versions), "1 2 3");
+    project.run_on(&url, &["up", "--skip-check"]).expect(0).says("nothing to apply");
+}

@@ -11,9 +11,13 @@ pub(super) static RULE: Rule = Rule {
     category: Category::Style,
     severity: Severity::Info,
     summary: "does nothing",
-    why: "A settings statement ends with the migration's session; nothing of it is left.",
+    why: "A settings statement ends with the migration's session, and a comment changes nothing.",
     instead: "Delete the file.",
-    bad: &["set local lock_timeout = '2s';", "set search_path = app;\nreset search_path;"],
+    bad: &[
+        "-- nothing is left to do here",
+        "set local lock_timeout = '2s';",
+        "set search_path = app;\nreset search_path;",
+    ],
     good: &["set local statement_timeout = '1min';\nselect 1;"],
     checks: &[Check::File(check)],
     ..Rule::BLANK
@@ -22,8 +26,11 @@ pub(super) static RULE: Rule = Rule {
 fn check(context: &FileContext<'_>, sink: &mut Sink<'_>) {
     let section = &context.migration.up;
     let mut pieces = section.cut.pieces.iter().peekable();
-    // An UP without any statement is the loader's to report.
     if pieces.peek().is_none() {
+        // Of a section that was begun and not written the loader says more.
+        if context.migration.problems.is_empty() {
+            sink.report_file("the migration holds comments and no statement, and so does nothing");
+        }
         return;
     }
     let only_settings = pieces.all(|piece| {
