@@ -209,7 +209,6 @@ pub(crate) struct Migration {
     pub(crate) description: String,
     /// Path of the UP file, relative to the repository root, with `/`.
     pub(crate) path: String,
-    #[cfg_attr(not(test), expect(dead_code, reason = "only the tests of the loader ask"))]
     pub(crate) layout: Layout,
     pub(crate) up: Section,
     /// `None` when there is none; an empty DOWN section is `Some` with no pieces.

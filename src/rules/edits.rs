@@ -21,10 +21,10 @@ pub(crate) fn build_concurrently(catalog: &Catalog, index: &IndexStmt, table: &Q
     index.concurrent = true;
     index.if_not_exists = false;
     // In a file of its own no search_path leads to it.
-    if let Some(range) = index.relation.as_mut().filter(|range| range.schemaname.is_empty()) {
-        if table.schema != "public" {
-            range.schemaname.clone_from(&table.schema);
-        }
+    if let Some(range) = index.relation.as_mut().filter(|range| range.schemaname.is_empty())
+        && table.schema != "public"
+    {
+        range.schemaname.clone_from(&table.schema);
     }
     let create = sql::deparse(&NodeEnum::IndexStmt(Box::new(index)))?;
     Some(format!("DROP INDEX CONCURRENTLY IF EXISTS {};\n{create}", name.sql()))

@@ -18,7 +18,7 @@ use crate::{
     finding::{Direction, Evidence, Finding, Place},
     migration::{Migration, Section},
     schema::TablePicture,
-    sql::{PieceKind, secrets},
+    sql::{self, PieceKind, secrets},
 };
 
 /// What is true of a change, as far as rules can tell.
@@ -72,7 +72,9 @@ pub(crate) fn judge(input: &Input<'_>) -> Judged {
         let all = findings.iter_mut().chain(ignored.iter_mut().map(|(finding, _)| finding));
         all.for_each(|finding| renumber(&wrapped, finding));
     }
-    findings.iter_mut().for_each(conceal);
+    let chunks: Vec<&mut [Finding]> = findings.chunks_mut(256).collect();
+    let few = chunks.len() < 8;
+    sql::each(chunks, few, |chunk| chunk.iter_mut().for_each(conceal));
     for (finding, reason) in &mut ignored {
         conceal(finding);
         if let Some(clean) = secrets::without(reason) {

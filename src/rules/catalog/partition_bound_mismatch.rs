@@ -143,9 +143,9 @@ fn misfit(parent: &Relation, child: &Relation, context: &Context<'_>) -> Option<
     let of_parent = parent.columns.iter().find_map(|column| match child.column(&column.name) {
         None => Some(format!("it has no column `{}`", column.name)),
         Some(own)
-            if !own.ty.is_unknown()
-                && !column.ty.is_unknown()
-                && !(own.ty.is_kin(&column.ty) && own.ty.modifiers == column.ty.modifiers) =>
+            if !(own.ty.is_unknown()
+                || column.ty.is_unknown()
+                || own.ty.is_kin(&column.ty) && own.ty.modifiers == column.ty.modifiers) =>
         {
             Some(format!("its column `{}` is {}, not {}", column.name, own.ty, column.ty))
         }

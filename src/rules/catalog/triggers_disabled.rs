@@ -67,7 +67,7 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             let later = switches(unit)
                 .into_iter()
                 .skip(place + 1)
-                .any(|on| undoes(&on, &off, &[off.table.name.clone()]));
+                .any(|on| undoes(&on, &off, std::slice::from_ref(&off.table.name)));
             if born_here || later || undone_later(context, index, &off) {
                 continue;
             }

@@ -78,8 +78,8 @@ pub(crate) fn changes_by_record(change: &Dml<'_>, table: &QName, context: &Conte
     let relation = context.relation(table);
     let target = &change.target.relname;
     let alias = change.target.alias.as_ref().map(|alias| &alias.aliasname);
-    let target = Some(alias.unwrap_or(target).as_str());
-    let (body, own) = (body_over(relation, context), target.unwrap_or_default());
+    let own = alias.unwrap_or(target).as_str();
+    let (body, target) = (body_over(relation, context), Some(own));
     picks(condition, &keys(relation), &Given { lists: &[], others: &[], own, body, target, context })
 }
 

@@ -34,10 +34,10 @@ impl Claims<'_> {
                         self.claim(&table, mode, Work::Brief);
                     }
                 }
-                O::ObjectTrigger | O::ObjectPolicy | O::ObjectRule => {
-                    if !(drop.missing_ok && self.lacks(object, drop.remove_type())) {
-                        self.part(object, LockMode::AccessExclusive);
-                    }
+                O::ObjectTrigger | O::ObjectPolicy | O::ObjectRule
+                    if !(drop.missing_ok && self.lacks(object, drop.remove_type())) =>
+                {
+                    self.part(object, LockMode::AccessExclusive);
                 }
                 O::ObjectSchema if cascade => {
                     let Some(schema) = ast::string(object) else { continue };
