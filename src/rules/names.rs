@@ -14,6 +14,10 @@ pub(super) fn arguments_sql(routine: &Routine) -> String {
     let quoted = |ty: &String| {
         let plain =
             |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_ .,()[]".contains(&byte);
+        // `"char"` is a type of its own; the other is called `character`.
+        if ty.trim_end_matches("[]") == "char" {
+            return ty.replacen("char", "\"char\"", 1);
+        }
         if ty.contains('"') || ty.bytes().all(plain) {
             return ty.clone();
         }

@@ -57,8 +57,15 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         let report = sink.report(message).on(&table);
         let copy = crate::schema::QName::new(table.schema.clone(), format!("{}_new", table.name));
         if let Some(add) = common::add_constraint(&copy, constraint, |_| {}) {
+            // LIKE does not copy it.
+            let guard = match context.relation(&table).is_some_and(|relation| relation.rls) {
+                true => {
+                    format!("ALTER TABLE {} ENABLE ROW LEVEL SECURITY; -- and its policies\n", copy.sql())
+                }
+                false => String::new(),
+            };
             report.suggest(format!(
-                "CREATE TABLE {} (LIKE {} INCLUDING ALL);\n{add};\n-- copy the rows in batches, then swap the names",
+                "CREATE TABLE {0} (LIKE {1} INCLUDING ALL);\n{guard}{add};\n-- copy the rows in batches, then swap the names",
                 copy.sql(),
                 table.sql()
             ));

@@ -45,8 +45,9 @@ fn check(context: &Context<'_>, sink: &mut Sink<'_>) {
         let table = context.resolve(range);
         if context.is_live(&table) && !common::index_is_there(context, index, &table) {
             let columns: Option<Vec<String>> = common::key_columns(index).into_iter().collect();
-            let query =
-                columns.filter(|_| index.where_clause.is_none()).map(|columns| duplicates(&table, &columns));
+            let query = columns
+                .filter(|_| index.where_clause.is_none())
+                .map(|columns| duplicates(&table, &columns, index.nulls_not_distinct));
             say(sink, &table, "two rows with the same key", query);
         }
         return;
@@ -90,7 +91,12 @@ fn added(context: &Context<'_>, sink: &mut Sink<'_>, table: &QName, constraint: 
     match constraint.contype() {
         ConstrType::ConstrUnique | ConstrType::ConstrPrimary if constraint.indexname.is_empty() => {
             let columns = ast::strings(&constraint.keys);
-            say(sink, table, "two rows with the same key", Some(duplicates(table, &columns)));
+            say(
+                sink,
+                table,
+                "two rows with the same key",
+                Some(duplicates(table, &columns, constraint.nulls_not_distinct)),
+            );
         }
         ConstrType::ConstrCheck if constraint.is_enforced => {
             let rule = constraint.raw_expr.as_deref().and_then(sql::expression_text);
@@ -139,20 +145,19 @@ fn is_new(context: &Context<'_>, table: &QName, name: &str) -> bool {
 
 fn say(sink: &mut Sink<'_>, table: &QName, what: &str, query: Option<String>) {
     let report = sink.report(format!("fails if `{table}` holds {what}; that was not verified")).on(table);
-    if let Some(query) = query {
-        report.suggest(format!("-- must find nothing before this runs:\n{query};"));
-    }
+    match query {
+        Some(query) => report.suggest(format!("-- must find nothing before this runs:\n{query};")),
+        None => report.help("Look for such rows on production first, and clean up in an earlier migration."),
+    };
 }
 
-fn duplicates(table: &QName, columns: &[String]) -> String {
+/// `one_null`: a NULL is a duplicate of another (`NULLS NOT DISTINCT`).
+fn duplicates(table: &QName, columns: &[String], one_null: bool) -> String {
     let keys = common::list(columns);
     let there: Vec<String> =
         columns.iter().map(|column| format!("{} IS NOT NULL", sql::ident(column))).collect();
-    format!(
-        "SELECT {keys}, count(*) FROM {} WHERE {} GROUP BY {keys} HAVING count(*) > 1 LIMIT 1",
-        table.sql(),
-        there.join(" AND ")
-    )
+    let only = if one_null { String::new() } else { format!(" WHERE {}", there.join(" AND ")) };
+    format!("SELECT {keys}, count(*) FROM {}{only} GROUP BY {keys} HAVING count(*) > 1 LIMIT 1", table.sql(),)
 }
 
 fn nulls(table: &QName, column: &str) -> String {

@@ -64,7 +64,7 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
         if clause == "WITH CHECK"
             && let Some(using) = policy.using.as_deref().and_then(sql::expression_text)
         {
-            report.suggest(format!("{} WITH CHECK ({using});", changed.alter()));
+            report.suggest(format!("{} WITH CHECK ({});", changed.alter(), once(using)));
             continue;
         }
         let owner = OWNERS.iter().find(|name| changed.table.column(name).is_some());
@@ -76,4 +76,12 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             report.suggest(format!("{} {clause} {condition}{also};", changed.alter()));
         }
     }
+}
+
+/// The condition with the session's user looked up once, not for every row.
+fn once(condition: String) -> String {
+    ["auth.uid()", "auth.jwt()", "auth.role()", "auth.email()"].iter().fold(condition, |text, call| {
+        let wrapped = format!("(SELECT {call})");
+        text.replace(&wrapped, call).replace(call, &wrapped)
+    })
 }

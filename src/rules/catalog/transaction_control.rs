@@ -3,6 +3,7 @@
 use crate::{
     finding::{Category, Direction, Severity},
     rules::{Check, FileContext, Rule, Sink},
+    sql,
 };
 
 pub(in crate::rules) static RULE: Rule = Rule {
@@ -29,13 +30,21 @@ pub(in crate::rules) static RULE: Rule = Rule {
 /// The loader reports what may not stand; the one harmless form is only mentioned.
 fn check(context: &FileContext<'_>, sink: &mut Sink<'_>) {
     if context.migration.wrapper_dropped {
-        let message = "the `BEGIN; … COMMIT;` around the file is left out: it runs in one transaction anyway";
         for section in [Direction::Up, Direction::Down] {
             let wrapped = context.migration.section(section);
             let Some(begin) = wrapped.and_then(|wrapped| Some(wrapped.place(wrapped.unwrapped.clone()?)))
             else {
                 continue;
             };
+            // With a statement that cannot run in one, nothing of the file does.
+            let steps =
+                wrapped.is_some_and(|it| sql::modes(&it.sql, &it.cut, false).iter().any(Option::is_some));
+            let how = if steps {
+                "it holds a statement that cannot run in a transaction, so they run step by step"
+            } else {
+                "it runs in one transaction anyway"
+            };
+            let message = format!("the `BEGIN; … COMMIT;` around the file is left out: {how}");
             sink.report_place(begin, (section, 0), message)
                 .severity(Severity::Info)
                 .help("Remove the two lines.");
