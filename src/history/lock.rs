@@ -17,15 +17,22 @@ pub(super) fn key(schema: &str) -> i64 {
     digest.iter().take(8).fold(0, |key, byte| (key << 8) | i64::from(*byte))
 }
 
+/// The condition for rows `l` of `pg_locks` that say that somebody holds it.
+pub(super) fn is_held(key: i64) -> String {
+    format!(
+        "l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND ((l.classid::bigint << 32) | l.objid::bigint) = {key}"
+    )
+}
+
 /// Who holds it, for a sentence.
 pub(super) fn holder(session: &mut Session, key: i64) -> String {
     let sql = format!(
         "SELECT a.pid, a.application_name, a.usename, \
                 pg_catalog.round(extract(epoch FROM pg_catalog.clock_timestamp() - a.backend_start)) AS age \
          FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a USING (pid) \
-         WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 \
-           AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) \
-           AND ((l.classid::bigint << 32) | l.objid::bigint) = {key} LIMIT 1"
+         WHERE {ours} \
+           AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) LIMIT 1",
+        ours = is_held(key),
     );
     let Ok(rows) = session.rows(&sql) else { return "holder unknown".into() };
     let Some(row) = rows.rows.first() else { return "it has just ended".into() };

@@ -144,8 +144,5 @@ impl Target<'_> {
 
 /// A query that gives a row when the session of that number holds the lock.
 fn held(key: i64, pid: &str) -> String {
-    format!(
-        "SELECT FROM pg_catalog.pg_locks l WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 \
-         AND l.pid = {pid} AND ((l.classid::bigint << 32) | l.objid::bigint) = {key}"
-    )
+    format!("SELECT FROM pg_catalog.pg_locks l WHERE l.pid = {pid} AND {}", lock::is_held(key))
 }

@@ -4,6 +4,7 @@
 
 use std::{borrow::Cow, rc::Rc};
 
+pub(crate) use crate::sql::ast::is_null;
 use crate::{
     lock::LockMode,
     migration::Section,
@@ -148,15 +149,6 @@ pub(crate) fn inline_of(column: &ColumnDef, kind: ConstrType) -> Option<&Constra
 /// The expression of the column's `DEFAULT`, also where it is `NULL`.
 pub(crate) fn default(column: &ColumnDef) -> Option<&Node> {
     inline_of(column, ConstrType::ConstrDefault)?.raw_expr.as_deref()
-}
-
-/// `NULL`, also with a cast.
-pub(crate) fn is_null(node: &Node) -> bool {
-    match &node.node {
-        Some(NodeEnum::AConst(constant)) => constant.isnull,
-        Some(NodeEnum::TypeCast(cast)) => cast.arg.as_deref().is_some_and(is_null),
-        _ => false,
-    }
 }
 
 /// `smallserial`, `serial`, `bigserial` and their aliases.

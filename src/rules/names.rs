@@ -164,3 +164,13 @@ pub(crate) fn name_sql(name: &Name) -> String {
         None => sql::ident(&name.name),
     }
 }
+
+/// Whether a rename, a move or a drop says IF EXISTS.
+pub(super) fn spares_absent(node: &NodeEnum) -> bool {
+    match node {
+        NodeEnum::RenameStmt(rename) => rename.missing_ok,
+        NodeEnum::AlterObjectSchemaStmt(alter) => alter.missing_ok,
+        NodeEnum::DropStmt(drop) => drop.missing_ok,
+        _ => false,
+    }
+}

@@ -104,6 +104,15 @@ fn is_off(word: &str) -> bool {
     matches!(word.to_lowercase().as_str(), "false" | "off" | "0")
 }
 
+/// `NULL`, also with a cast.
+pub(crate) fn is_null(node: &Node) -> bool {
+    match &node.node {
+        Some(NodeEnum::AConst(constant)) => constant.isnull,
+        Some(NodeEnum::TypeCast(cast)) => cast.arg.as_deref().is_some_and(is_null),
+        _ => false,
+    }
+}
+
 /// The columns that an index only carries along (`INCLUDE`).
 pub(crate) fn included(create: &IndexStmt) -> Vec<String> {
     let name = |node: &Node| match node.node.as_ref()? {

@@ -9,6 +9,7 @@ use std::cmp::Ordering;
 
 use self::facts::{Fact, checks, column, conjuncts, ends, fact, facts};
 use crate::{
+    rules::common,
     schema::Relation,
     sql::{
         self,
@@ -106,7 +107,7 @@ pub(crate) fn overlap(a: &PartitionBoundSpec, b: &PartitionBoundSpec) -> bool {
                 .iter()
                 .filter_map(scalar)
                 .any(|value| b.listdatums.iter().filter_map(scalar).any(|other| value.is_any_of(&[other])))
-                || [a, b].into_iter().all(|bound| bound.listdatums.iter().any(is_null))
+                || [a, b].into_iter().all(|bound| bound.listdatums.iter().any(common::is_null))
         }
         // The same values have both remainders when these agree by what the moduli share.
         "h" => {
@@ -133,14 +134,6 @@ fn comes_before(a: &[Limit], b: &[Limit]) -> Option<bool> {
         }
     }
     Some(false)
-}
-
-fn is_null(node: &Node) -> bool {
-    match &node.node {
-        Some(NodeEnum::AConst(constant)) => constant.isnull,
-        Some(NodeEnum::TypeCast(cast)) => cast.arg.as_deref().is_some_and(is_null),
-        _ => false,
-    }
 }
 
 fn greatest_common_divisor(a: i32, b: i32) -> i32 {

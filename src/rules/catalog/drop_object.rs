@@ -86,7 +86,7 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             if made_again
                 || replaced
                 || guarded_no_op(&unit.node, kind, (&name, &old), context)
-                || (missing_ok(&unit.node) && renames.is_dropped(context, index, (kind, &name)))
+                || (names::spares_absent(&unit.node) && renames.is_dropped(context, index, (kind, &name)))
                 || goes_with_its_table(unit, kind, &name, context)
                 || is_idle_trigger_function(kind, &name, context)
             {
@@ -272,10 +272,6 @@ fn guarded_no_op(
         return false;
     }
     !was_there(node, kind, names, context)
-}
-
-fn missing_ok(node: &NodeEnum) -> bool {
-    matches!(node, NodeEnum::DropStmt(drop) if drop.missing_ok)
 }
 
 /// Whether the change found what is dropped, as far as the history tells: the name in the DROP, and the one

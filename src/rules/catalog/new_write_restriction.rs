@@ -2,7 +2,7 @@
 
 use crate::{
     finding::{Category, Severity},
-    rules::{Check, Context, Rule, Sink},
+    rules::{Check, Context, Rule, Sink, common},
     schema::QName,
     sql::ast::{self, AlterTableType, ConstrType, NodeEnum, NodeRef, NullTestType},
 };
@@ -120,18 +120,9 @@ fn required_columns(constraint: &ast::Constraint) -> Vec<String> {
 fn unknown_to_writers(column: &str, table: &QName, context: &Context<'_>) -> bool {
     context.relation(table).and_then(|relation| relation.column(column)).is_some_and(|column| {
         column.born.is_some()
-            && column.default.as_deref().is_none_or(is_null)
+            && column.default.as_deref().is_none_or(common::is_null)
             && column.identity.is_none()
             && !column.serial
             && column.generated.is_none()
     })
-}
-
-/// `DEFAULT NULL` fills nothing.
-fn is_null(node: &ast::Node) -> bool {
-    match &node.node {
-        Some(NodeEnum::AConst(constant)) => constant.isnull,
-        Some(NodeEnum::TypeCast(cast)) => cast.arg.as_deref().is_some_and(is_null),
-        _ => false,
-    }
 }

@@ -72,13 +72,9 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             makers.any(|unit| names::created(&unit.node).iter().any(same)) && (!routine || stands())
         };
         let old = renames.origin(context, index, (kind, &name), &was_there);
-        let guarded = match &unit.node {
-            NodeEnum::RenameStmt(rename) => rename.missing_ok,
-            NodeEnum::AlterObjectSchemaStmt(alter) => alter.missing_ok,
-            _ => false,
-        };
         let known = matches!(&old, Origin::Old(name) if was_there(name));
-        if guarded && renames.is_absent(context, index, (kind, &name), (&old, known)) {
+        if names::spares_absent(&unit.node) && renames.is_absent(context, index, (kind, &name), (&old, known))
+        {
             continue;
         }
         if matches!(old, Origin::Old(_)) && !made_again {

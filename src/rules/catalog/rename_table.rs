@@ -64,7 +64,9 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
         let origin = renames.origin(context, index, (kind, &old), &was_there);
         let born_here = table.is_temporary() || range.relpersistence == "t" || origin == Origin::Born;
         let known = matches!(&origin, Origin::Old(name) if was_there(name));
-        if missing_ok(unit) && renames.is_absent(context, index, (kind, &old), (&origin, known)) {
+        if names::spares_absent(&unit.node)
+            && renames.is_absent(context, index, (kind, &old), (&origin, known))
+        {
             continue;
         }
         let later = index + 1..index + 1 + context.rest_of_transaction(index).len();
@@ -104,14 +106,6 @@ fn check(context: &ChangeContext<'_>, sink: &mut Sink<'_>) {
             table.sql(),
             sql::qualified(&new.schema, &new.name),
         ));
-    }
-}
-
-fn missing_ok(unit: &Unit) -> bool {
-    match &unit.node {
-        NodeEnum::RenameStmt(rename) => rename.missing_ok,
-        NodeEnum::AlterObjectSchemaStmt(alter) => alter.missing_ok,
-        _ => false,
     }
 }
 

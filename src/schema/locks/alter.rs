@@ -127,7 +127,7 @@ impl Claims<'_> {
         if command.missing_ok && known {
             return Work::Brief;
         }
-        let has_value = default_of(column).is_some_and(|default| !is_null(default));
+        let has_value = default_of(column).is_some_and(|default| !ast::is_null(default));
         for constraint in constraints(column) {
             // Without a default every new value is NULL, and no row has to be checked.
             self.references(constraint, table, if has_value { Work::Scan } else { Work::Brief });
@@ -155,7 +155,7 @@ impl Claims<'_> {
             || volatile
             || (domain && !is_virtual);
         let references_with_value =
-            has(ConstrType::ConstrForeign) && default.is_some_and(|default| !is_null(default));
+            has(ConstrType::ConstrForeign) && default.is_some_and(|default| !ast::is_null(default));
         if rewrites {
             Work::Rewrite
         } else if has(ConstrType::ConstrPrimary) || has(ConstrType::ConstrUnique) {
@@ -365,12 +365,4 @@ fn default_of(column: &ColumnDef) -> Option<&Node> {
             .find(|constraint| constraint.contype() == ConstrType::ConstrDefault)
             .and_then(|constraint| constraint.raw_expr.as_deref())
     })
-}
-
-fn is_null(node: &Node) -> bool {
-    match node.node.as_ref() {
-        Some(NodeEnum::AConst(constant)) => constant.isnull,
-        Some(NodeEnum::TypeCast(cast)) => cast.arg.as_deref().is_some_and(is_null),
-        _ => false,
-    }
 }
